@@ -158,8 +158,8 @@ def archive(tmp_path_factory) -> Iterator[Server]:
     """An embedded archive in a process of its own."""
     work = tmp_path_factory.mktemp("archive")
     (work / "files").mkdir()
-    with serving(work, work, command=[str(MAIN), "archive", str(work / "files"), "--port", "{port}"]) as found:
-        yield found
+    with serving(work, work, command=[str(MAIN), "archive", str(work / "files"), "--port", "{port}"]) as running:
+        yield running
 
 
 def store(archive: Server, content: bytes) -> requests.Response:

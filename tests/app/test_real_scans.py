@@ -25,8 +25,8 @@ SUBJECT = "1013"
 def server(vhi_data, tmp_path_factory):
     work = tmp_path_factory.mktemp("work")
     # nothing is written beside the scans
-    with serving(vhi_data / "images_study", work, conf={"data": str(work / "data")}) as found:
-        yield found
+    with serving(vhi_data / "images_study", work, conf={"data": str(work / "data")}) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -81,14 +81,14 @@ def one_member(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def server_of_one(studies: Path, one_member: dict[str, str], of_gate: dict[str, str], tmp_path: Path) -> Iterator[Server]:
-    with serving(studies, tmp_path / "work", conf=one_member, **of_gate) as found:
-        yield found
+    with serving(studies, tmp_path / "work", conf=one_member, **of_gate) as running:
+        yield running
 
 
 @pytest.fixture
 def server(studies: Path, of_gate: dict[str, str], tmp_path: Path) -> Iterator[Server]:
-    with serving(studies, tmp_path / "work", **of_gate) as found:
-        yield found
+    with serving(studies, tmp_path / "work", **of_gate) as running:
+        yield running
 
 
 until = partial(wait_for, within_s=WITHIN_S)
@@ -264,8 +264,8 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, o
 
 
 def _children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    return [int(line) for line in found.stdout.split()]
+    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in done.stdout.split()]
 
 
 def _alive(pid: int) -> bool:

@@ -208,10 +208,10 @@ def test_dicomweb_client_searches(people):
     from dicomweb_client.api import DICOMwebClient
 
     client = DICOMwebClient(people.url)
-    found = client.search_for_studies(
+    studies = client.search_for_studies(
         search_filters={"PatientName": "Doe*", "StudyDate": "20250101-20251231"}, fields=["00081030"]
     )
-    assert [one["0020000D"]["Value"] for one in found] == [["1.2.1"]]
+    assert [one["0020000D"]["Value"] for one in studies] == [["1.2.1"]]
     assert client.search_for_studies(search_filters={"PatientID": "nobody"}) == []
     assert len(client.search_for_instances(limit=2, get_remaining=True)) == 7
     assert len(client.search_for_series("1.2.1", search_filters={"Modality": "SEG"})) == 1

@@ -24,9 +24,9 @@ FORMS = ["plain", "implicit", "big endian", "deflated", "enhanced", "enhanced, c
 @pytest.mark.parametrize("form", [*FORMS, "sr"])
 def test_a_whole_file_is_read(objects, tmp_path, form):
     (tmp_path / "one.dcm").write_bytes(objects[form])
-    found = read_instance(tmp_path / "one.dcm")
+    instance = read_instance(tmp_path / "one.dcm")
     header = pydicom.dcmread(io.BytesIO(objects[form]))
-    assert (found.study_uid, found.series_uid, found.sop_uid, found.sop_class, found.syntax) == (
+    assert (instance.study_uid, instance.series_uid, instance.sop_uid, instance.sop_class, instance.syntax) == (
         header.StudyInstanceUID,
         header.SeriesInstanceUID,
         header.SOPInstanceUID,

@@ -126,6 +126,6 @@ def test_a_scan_without_lesions_has_an_empty_table():
 def test_a_scan_in_which_no_joint_is_found_still_has_numbers():
     flat = handmade()
     even = dataclasses.replace(flat, t1w=Volume(np.where(np.indices(flat.grade.shape)[0] == 0, 1.0, 2.0), flat.stir.grid, "T1W"))
-    found = lesion_features(even)
-    assert found.shape == (2, len(FEATURES))
-    assert np.isfinite(found).all()
+    features = lesion_features(even)
+    assert features.shape == (2, len(FEATURES))
+    assert np.isfinite(features).all()

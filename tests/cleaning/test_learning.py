@@ -36,9 +36,9 @@ def test_what_readers_did_with_other_patients_is_learnt(patients):
     for one in left_out:
         assert one.proposed.sensitivity > 0.8
         assert one.proposed.wrong <= 4
-    found = metrics_of(left_out)["leave_one_patient_out"]
-    assert set(found["cases"]) == {"a", "b", "c", "d"}
-    assert found["readers"]["sensitivity"] == 1.0
+    metrics = metrics_of(left_out)["leave_one_patient_out"]
+    assert set(metrics["cases"]) == {"a", "b", "c", "d"}
+    assert metrics["readers"]["sensitivity"] == 1.0
 
 
 def test_readers_who_differ_both_count(table):
@@ -79,12 +79,12 @@ def test_readings_that_keep_everything_teach_nothing(table):
 
 def test_agreement_by_hand():
     voxels = np.array([100, 50, 10, 1])
-    found = agreement(voxels, np.array([True, False, True, False]), np.array([True, True, False, False]))
-    assert found.sensitivity == pytest.approx(100 / 150)
-    assert (found.false_keeps, found.wrong) == (1, 2)
-    assert found.log_ratio == pytest.approx(np.log(110 / 150))
+    measures = agreement(voxels, np.array([True, False, True, False]), np.array([True, True, False, False]))
+    assert measures.sensitivity == pytest.approx(100 / 150)
+    assert (measures.false_keeps, measures.wrong) == (1, 2)
+    assert measures.log_ratio == pytest.approx(np.log(110 / 150))
     # 60 voxels are wrong, 7.5 may stay wrong: both lesions must change, the large one first
-    assert found.clicks == 2
+    assert measures.clicks == 2
 
 
 def test_only_readings_of_two_readers_are_held_against_each_other(table):

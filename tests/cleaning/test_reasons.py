@@ -45,8 +45,8 @@ def test_a_cause_that_the_numbers_do_not_bear_out_is_not_named():
 def test_what_the_method_leaves_out_says_so_whatever_the_forest_says():
     rows = np.repeat(row(PLAIN), 2, axis=0)
     moved = np.repeat(row({"peak": 0.4}), 2, axis=0)
-    found = reasons_of(rows, moved, np.array([False, False]), np.array([True, False]))
-    assert found == ("above the L4/5 disc", NO_REMOVE)
+    reasons = reasons_of(rows, moved, np.array([False, False]), np.array([True, False]))
+    assert reasons == ("above the L4/5 disc", NO_REMOVE)
 
 
 def test_of_two_causes_the_one_that_moved_more_is_named():

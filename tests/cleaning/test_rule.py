@@ -21,8 +21,8 @@ def test_the_limit_is_that_of_a_hundredth_of_the_expected_inflammation():
 
 
 def test_eight_times_the_weight_halves_the_odds():
-    found = limits_of(np.full(3, 0.5), np.array([8, 64, 512]), 0.3)
-    odds = found / (1 - found)
+    limits = limits_of(np.full(3, 0.5), np.array([8, 64, 512]), 0.3)
+    odds = limits / (1 - limits)
     np.testing.assert_allclose(odds[:-1] / odds[1:], 2.0)
 
 
@@ -43,12 +43,12 @@ def test_what_the_method_leaves_out_is_never_kept_and_weighs_on_nothing_else():
     tree = Forest(*(np.array(part) for part in ([0], [-1], [0.0], [0], [0], [0.5])))
     voxels, features = np.array([50_000, 20]), np.zeros((2, 1))
     assert probability_of(tree, features, None).tolist() == [0.5, 0.5]
-    found = probability_of(tree, features, np.array([True, False]))
-    assert found.tolist() == [0.0, 0.5]
+    probability = probability_of(tree, features, np.array([True, False]))
+    assert probability.tolist() == [0.0, 0.5]
     # of 10 expected voxels all are the second lesion's
     odds = 0.3 / 0.7 * (0.01 * 10 / 20) ** (1 / 3)
-    np.testing.assert_allclose(limits_of(found, voxels, 0.3)[1], odds / (1 + odds))
-    assert keeps(found, voxels, 0.3).tolist() == [False, True]
+    np.testing.assert_allclose(limits_of(probability, voxels, 0.3)[1], odds / (1 + odds))
+    assert keeps(probability, voxels, 0.3).tolist() == [False, True]
 
 
 def test_where_nothing_is_likely_nothing_is_kept():

@@ -29,8 +29,8 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_load_without_what_they_compute_with():
     code = f"import sys; sys.path.insert(0, 'apps/vhi'); import lib.cli.app; print([m for m in {HEAVY} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert found.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_help_lists_the_commands_from_any_folder():
@@ -50,11 +50,11 @@ def test_a_refusal_of_the_program_is_one_line_and_code_2():
 
 
 def test_settings_lists_every_setting():
-    found = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "200"})
-    assert found.exit_code == 0
+    result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
     for info in VhiSettings.describe():
-        assert f"\n{info.name} " in found.stdout
-    assert "mm2" in found.stdout
+        assert f"\n{info.name} " in result.stdout
+    assert "mm2" in result.stdout
 
 
 def ending_with(error: BaseException) -> typer.Typer:
@@ -68,8 +68,8 @@ def ending_with(error: BaseException) -> typer.Typer:
 
 
 def test_an_expected_problem_is_its_sentence_on_one_line():
-    found = CliRunner().invoke(ending_with(InputError("T1W is\n not there.")), ["run"])
-    assert (found.exit_code, found.stdout, found.stderr) == (2, "", "T1W is not there.\n")
+    result = CliRunner().invoke(ending_with(InputError("T1W is\n not there.")), ["run"])
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "T1W is not there.\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -83,15 +83,15 @@ def test_a_full_disk_under_the_output_is_told():
 
 
 def test_an_interruption_ends_with_130():
-    found = CliRunner().invoke(ending_with(KeyboardInterrupt()), ["run"])
-    assert found.exit_code == 130
-    assert "Interrupted; nothing was written" in found.stderr
+    result = CliRunner().invoke(ending_with(KeyboardInterrupt()), ["run"])
+    assert result.exit_code == 130
+    assert "Interrupted; nothing was written" in result.stderr
 
 
 def test_a_bug_keeps_its_traceback():
-    found = CliRunner().invoke(ending_with(ZeroDivisionError("a bug")), ["run"])
-    assert isinstance(found.exception, ZeroDivisionError)
-    assert found.exit_code == 1
+    result = CliRunner().invoke(ending_with(ZeroDivisionError("a bug")), ["run"])
+    assert isinstance(result.exception, ZeroDivisionError)
+    assert result.exit_code == 1
     with pytest.raises(ZeroDivisionError, match="a bug"):
         ending_with(ZeroDivisionError("a bug"))(["run"])
 

@@ -48,8 +48,8 @@ def trained(labelled, tmp_path_factory):
 
     root = tmp_path_factory.mktemp("model") / "cleaning"
     arguments = ["train-cleaning", "--data", str(labelled), "--model-dir", str(root), "--version", "first"]
-    found = CliRunner().invoke(app, arguments)
-    assert found.exit_code == 0, found.output
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
     return root
 
 
@@ -73,8 +73,8 @@ def test_submissions_become_a_version_of_the_site_that_was_held_against_the_live
         service = VhiService(studies, cleaning_dir=trained)
         for name, mask in (("disease region", study.disease_region), ("normal bone", study.normal_bone)):
             service.submit(f"{case}_STIR", mask.data.astype(np.uint8), study.grid, [(name, 1)], reader="anna")
-        found = service.vhi(f"{case}_STIR", "anna", {"proposal": "show"})
-        kept = found.labels.astype(bool) & (study.lesions > 0)
+        result = service.vhi(f"{case}_STIR", "anna", {"proposal": "show"})
+        kept = result.labels.astype(bool) & (study.lesions > 0)
         service.submit(f"{case}_STIR", kept.astype(np.uint8), study.grid, [("inflammation", 1)], reader="anna")
     # which side a patient is on follows from the id alone; the file says it for good
     root = studies / ".vhi" / "retraining"
@@ -124,12 +124,12 @@ def test_apply_leaves_out_what_is_removed(run, study, tmp_path):
     out = tmp_path / "apply"
     ended = run(study.arguments(out, proposal="apply"))
     assert ended.code == 0, ended
-    found = numbers(out)
-    assert found["stage"] == "proposed"
-    assert found["vhi_mm3"]["sensitive"] == pytest.approx(found["stages"]["proposed"]["vhi_mm3"]["sensitive"])
+    content = numbers(out)
+    assert content["stage"] == "proposed"
+    assert content["vhi_mm3"]["sensitive"] == pytest.approx(content["stages"]["proposed"]["vhi_mm3"]["sensitive"])
     labels, _ = read_labels(out / "lesions.nii.gz", "lesions")
-    assert np.count_nonzero(labels) == found["voxels"]["sensitive"]
-    assert found["proposal"]["version"] == load_cleaning(CLEANING_DIR).version
+    assert np.count_nonzero(labels) == content["voxels"]["sensitive"]
+    assert content["proposal"]["version"] == load_cleaning(CLEANING_DIR).version
 
 
 def test_another_word_is_refused(run, study, tmp_path):

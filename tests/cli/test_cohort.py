@@ -60,14 +60,14 @@ def test_a_table_becomes_a_report(run, tmp_path):
     ended = run(["cohort", str(source), "--out", str(out), "--truncate", "300"])
     assert ended.code == 0, ended.error
     assert "Agreement between readers: VHI: n = 4 scans of 2 subjects" in ended.out
-    found = json.loads((out / "cohort.json").read_text())
-    assert {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} == set(found["files"])
+    content = json.loads((out / "cohort.json").read_text())
+    assert {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} == set(content["files"])
     (raw, cut, _) = rows_of(out / "tables" / "agreement_vhi.csv")
     # differences -10, -10, 20, 40; above 300 both scans of S2 are left out
     assert float(raw["bias"]) == 10.0
     assert (cut["n"], cut["truncated_at_mm3"]) == ("2", "300.0")
-    assert found["provenance"]["settings"]["truncate_vhi_mm3"] == 300.0
-    assert found["provenance"]["inputs"][0]["sha256"]
+    assert content["provenance"]["settings"]["truncate_vhi_mm3"] == 300.0
+    assert content["provenance"]["inputs"][0]["sha256"]
     meanings = {row["column"]: row for row in rows_of(out / "tables" / "data_dictionary.csv")}
     assert set(rows_of(out / "tables" / "readings.csv")[0]) == set(meanings)
     # eight readings; BASDAI stands once at each of four visits
@@ -78,7 +78,7 @@ def test_a_table_becomes_a_report(run, tmp_path):
     )
     methods = (out / "methods.txt").read_text()
     assert "2 subjects with 2 baseline visits and 2 follow-up visits were read by 2 readers (8 readings)" in methods
-    assert f"Python {found['provenance']['versions']['python']}" in methods
+    assert f"Python {content['provenance']['versions']['python']}" in methods
     assert "STAPLE" not in methods, "no masks were given"
     drawn = [row for row in rows_of(out / "figures" / "agreement_vhi.csv") if row["kind"] == "point"]
     # differences of the raw scale are among what figure 7 draws
@@ -164,9 +164,9 @@ def test_what_a_server_stored_is_read(run, tmp_path):
     out = tmp_path / "out"
     ended = run(["cohort", str(tmp_path / "studies"), "--out", str(out)])
     assert ended.code == 0, ended.error
-    found = json.loads((out / "cohort.json").read_text())
-    assert "It failed in 4 of 4 readings" in found["analyses"]["region_ratings"]["findings"][0]
-    (one,) = found["analyses"]["response"]["tables"]["response_subjects"]
+    content = json.loads((out / "cohort.json").read_text())
+    assert "It failed in 4 of 4 readings" in content["analyses"]["region_ratings"]["findings"][0]
+    (one,) = content["analyses"]["response"]["tables"]["response_subjects"]
     assert (one["vhi_baseline"], one["vhi_follow_up"], one["vhi_response"]) == (1200.0, 240.0, 1.0)
 
 
@@ -214,9 +214,9 @@ def test_a_simulated_trial_is_analysed_whole(run, tmp_path):
     assert ended.code == 0, ended.error
     ended = run(["cohort", str(trial), "--table", str(trial / "cohort.csv"), "--out", str(out), "--per-reader"])
     assert ended.code == 0, ended.error
-    found = json.loads((out / "cohort.json").read_text())
+    content = json.loads((out / "cohort.json").read_text())
     truth = {one["case"]: one for one in json.loads((trial / "trial.json").read_text())["scans"]}
-    analyses = found["analyses"]
+    analyses = content["analyses"]
     missing = {key for key, one in analyses.items() if not one["available"]}
     assert missing == {"region_ratings", "effort"}
 
@@ -333,11 +333,11 @@ def test_the_report_says_how_the_study_was_conducted_and_leaves_out_who_withdrew
     source.write_text(CONDUCT)
     ended = run(["cohort", str(source), "--out", str(out)])
     assert ended.code == 0, ended.error
-    found = json.loads((out / "cohort.json").read_text())
-    conduct = found["analyses"]["conduct"]
+    content = json.loads((out / "cohort.json").read_text())
+    conduct = content["analyses"]["conduct"]
     assert conduct["findings"] == ["1 of 1 second scans were made when they were due."]
     assert conduct["excluded"] == [{"subject": "S2", "visit": "", "why": "withdrawn"}]
     ages = next(row for row in conduct["tables"]["baseline"] if row["column"] == "age_years")
     assert (ages["n"], ages["median"]) == (2, 50.0)
-    assert {row["subject"] for row in found["readings"]} == {"S1", "S3"}
+    assert {row["subject"] for row in content["readings"]} == {"S1", "S3"}
     assert rows_of(out / "tables" / "visit_intervals.csv")[0]["days"] == "84"

@@ -18,25 +18,25 @@ def given(rows: str = "") -> CohortInput:
 
 
 def test_without_a_table_the_first_study_by_date_is_the_baseline():
-    found = given()
-    visits = _archived_visits([reading("P", "1.2", "20250301"), reading("P", "1.1", "20250101")], found)
+    readings = given()
+    visits = _archived_visits([reading("P", "1.2", "20250301"), reading("P", "1.1", "20250101")], readings)
     assert visits == {"1.1": ("P", "baseline"), "1.2": ("P", "follow_up")}
-    assert found.passed_over == ()
+    assert readings.passed_over == ()
 
 
 @pytest.mark.parametrize("subject", ["P", "S01"])
 def test_a_further_study_of_a_patient_whom_the_table_names_is_passed_over_and_listed(subject):
-    found = given(f"{subject},baseline,1.2\n")
+    readings = given(f"{subject},baseline,1.2\n")
     studies = [reading("P", "1.2", "20250301"), reading("P", "1.1", "20250101"), reading("Q", "2.1", "20250101")]
-    assert _archived_visits(studies, found) == {"1.2": (subject, "baseline"), "2.1": ("Q", "baseline")}
-    assert [(str(one.path), one.why) for one in found.passed_over] == [
+    assert _archived_visits(studies, readings) == {"1.2": (subject, "baseline"), "2.1": ("Q", "baseline")}
+    assert [(str(one.path), one.why) for one in readings.passed_over] == [
         ("study 1.1", "the table names other studies of this patient")
     ]
 
 
 def test_a_named_baseline_without_readings_does_not_make_the_follow_up_one():
-    found = given("P,baseline,1.1\n")
-    assert _archived_visits([reading("P", "1.2", "20250301"), reading("Q", "2.1", "20250101")], found) == {
+    readings = given("P,baseline,1.1\n")
+    assert _archived_visits([reading("P", "1.2", "20250301"), reading("Q", "2.1", "20250101")], readings) == {
         "2.1": ("Q", "baseline")
     }
     with pytest.raises(InputError, match="none that holds a reading; check that its column case"):

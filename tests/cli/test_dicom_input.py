@@ -78,13 +78,13 @@ def test_a_study_made_of_a_nifti_pair_measures_as_the_pair(run, files, tmp_path,
     expected = numbers(tmp_path / "nifti")
     assert expected["voxels"]["sensitive"] > expected["voxels"]["conservative"] > 0
     for name in ("dicom", "series"):
-        found = numbers(tmp_path / name)
-        assert found["voxels"] == expected["voxels"]
+        content = numbers(tmp_path / name)
+        assert content["voxels"] == expected["voxels"]
         # each calls the scan as the user knows it
-        assert len(found["warnings"]) == len(expected["warnings"])
-        for one, other in zip(found["warnings"], expected["warnings"], strict=True):
+        assert len(content["warnings"]) == len(expected["warnings"])
+        for one, other in zip(content["warnings"], expected["warnings"], strict=True):
             assert re.sub(r"\((series \d+|T1W|STIR)\)", "(t1w.nii.gz)", one) == other
-        assert found["vhi_mm3"]["sensitive"] == pytest.approx(expected["vhi_mm3"]["sensitive"], rel=1e-6)  # NIfTI keeps float32
+        assert content["vhi_mm3"]["sensitive"] == pytest.approx(expected["vhi_mm3"]["sensitive"], rel=1e-6)  # NIfTI keeps float32
         for map_name in ("grade", "disease_region", "normal_bone"):
             one, other = (nib.load(tmp_path / place / f"{map_name}.nii.gz") for place in (name, "nifti"))
             np.testing.assert_array_equal(on_voxels_of(one, other), np.asarray(other.dataobj))

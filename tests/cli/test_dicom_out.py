@@ -56,9 +56,9 @@ def test_both_objects_say_what_the_result_says(run, options, tmp_path):
     assert str(tmp_path / "dicom") in ended.out
     numbers = json.loads((tmp_path / "out" / "vhi.json").read_text())
     stir, info = read_series(tmp_path / "stir", "STIR")
-    found = read_segments(pydicom.dcmread(tmp_path / "dicom" / "seg.dcm"), stir.grid, info.frame_of_reference_uid)
-    assert found["inflammation"].voxels == numbers["voxels"]["sensitive"] > 0
-    assert found["inflammation (conservative)"].voxels == numbers["voxels"]["conservative"] > 0
+    masks = read_segments(pydicom.dcmread(tmp_path / "dicom" / "seg.dcm"), stir.grid, info.frame_of_reference_uid)
+    assert masks["inflammation"].voxels == numbers["voxels"]["sensitive"] > 0
+    assert masks["inflammation (conservative)"].voxels == numbers["voxels"]["conservative"] > 0
     report = pydicom.dcmread(tmp_path / "dicom" / "sr.dcm")
     assert f"{numbers['vhi_mm3']['sensitive']:.6f}"[:8] in str(report)
     assert report.StudyInstanceUID == info.study_uid
@@ -67,8 +67,8 @@ def test_both_objects_say_what_the_result_says(run, options, tmp_path):
 def test_masks_come_back_to_the_voxels_that_were_given(run, options, tmp_path):
     assert run(arguments(options, out=tmp_path / "out", dicom_out=tmp_path / "dicom")).code == 0
     bone = read_mask(tmp_path / "bone.nii.gz", "normal bone")
-    found = read_segments(pydicom.dcmread(tmp_path / "dicom" / "seg.dcm"), bone.grid)
-    np.testing.assert_array_equal(found["normal bone"].data, bone.data)
+    masks = read_segments(pydicom.dcmread(tmp_path / "dicom" / "seg.dcm"), bone.grid)
+    np.testing.assert_array_equal(masks["normal bone"].data, bone.data)
 
 
 def test_an_earlier_result_is_replaced_and_a_folder_of_the_users_is_not(run, options, tmp_path):

@@ -43,16 +43,16 @@ def test_a_folder_of_lesions_becomes_a_table_json_and_csv(run, folders, tmp_path
     out = tmp_path / "out"
     ended = run(["evaluate", str(predictions), str(references), "--lesions", "--out", str(out)])
     assert ended.code == 0, ended
-    found = json.loads((out / "evaluation.json").read_text())
-    a, none = found["cases"]
+    content = json.loads((out / "evaluation.json").read_text())
+    a, none = content["cases"]
     assert (a["case"], a["prediction_voxels"], a["reference_voxels"], a["reference_mm3"]) == ("a", 2, 5, 5.0)
     assert a["dice"] == pytest.approx(2 * 2 / 7)
     assert (a["reference_lesions"], a["found_lesions"], a["predicted_lesions"], a["false_lesions"]) == (2, 1, 1, 0)
     assert (none["dice"], none["hausdorff95_mm"], none["lesion_sensitivity"]) == (None, None, None)
-    summary = found["summary"]
+    summary = content["summary"]
     assert (summary["cases"], summary["both_empty"], summary["one_empty"], summary["dice"]["n"]) == (2, 1, 0, 1)
     assert (summary["lesion_sensitivity"], summary["lesion_precision"]) == (0.5, 1.0)
-    assert len(found["rules"]) == 4
+    assert len(content["rules"]) == 4
     with (out / "evaluation.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert (rows[0]["case"], rows[0]["dice"], rows[1]["dice"]) == ("a", str(a["dice"]), "")
@@ -84,16 +84,16 @@ def test_every_file_without_a_partner_and_every_pair_that_cannot_be_compared_is_
         "graded: ",
     ):
         assert words in ended.error
-    found = json.loads((out / "evaluation.json").read_text())
-    assert [one["case"] for one in found["cases"]] == ["a"]
-    assert [one["case"] for one in found["failures"]] == ["graded", "moved"]
-    assert found["without_partner"] == {
+    content = json.loads((out / "evaluation.json").read_text())
+    assert [one["case"] for one in content["cases"]] == ["a"]
+    assert [one["case"] for one in content["failures"]] == ["graded", "moved"]
+    assert content["without_partner"] == {
         "predictions": ["more.nii.gz"],
         "references": ["missed.nii.gz", "notes.txt (no NIfTI file)"],
     }
-    assert found["cases"][0]["surface_dice"] == 1.0
-    assert found["cases"][0]["hausdorff95_mm"] == 0.0
-    assert "lesion_sensitivity" not in found["summary"]
+    assert content["cases"][0]["surface_dice"] == 1.0
+    assert content["cases"][0]["hausdorff95_mm"] == 0.0
+    assert "lesion_sensitivity" not in content["summary"]
 
 
 def test_folders_without_a_pair_and_places_that_are_taken_are_refused_in_one_sentence(run, folders, tmp_path):

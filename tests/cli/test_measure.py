@@ -113,9 +113,9 @@ def test_no_inflammation_is_a_result(run, study, tmp_path):
     changes = {"stir": study.folder / "dark.nii.gz", "disease_region": study.folder / "dark_region.nii.gz"}
     ended = run(study.arguments(tmp_path / "out", **changes))
     assert ended.code == 0, ended
-    found = numbers(tmp_path / "out")
-    assert found["vhi_mm3"] == {"sensitive": 0, "conservative": 0}
-    assert found["lesions"] == []
+    content = numbers(tmp_path / "out")
+    assert content["vhi_mm3"] == {"sensitive": 0, "conservative": 0}
+    assert content["lesions"] == []
     assert not np.asarray(nib.load(tmp_path / "out" / "grade.nii.gz").dataobj).any()
 
 
@@ -156,11 +156,11 @@ def test_1013_with_its_manual_masks_gives_the_published_numbers(run, vhi_data, t
         ]
     )
     assert ended.code == 0, ended
-    found = numbers(tmp_path / "out")
-    assert found["thresholds"]["sensitive"] == pytest.approx(443.8192749, abs=1e-6)
-    assert found["thresholds"]["conservative"] == pytest.approx(468.7841091, abs=1e-6)
-    assert found["thresholds"]["multiple"] == 3.0
-    assert found["voxels"] == {"sensitive": 104878, "conservative": 95645, "raw_sensitive": 105565}
+    content = numbers(tmp_path / "out")
+    assert content["thresholds"]["sensitive"] == pytest.approx(443.8192749, abs=1e-6)
+    assert content["thresholds"]["conservative"] == pytest.approx(468.7841091, abs=1e-6)
+    assert content["thresholds"]["multiple"] == 3.0
+    assert content["voxels"] == {"sensitive": 104878, "conservative": 95645, "raw_sensitive": 105565}
     grade = np.asarray(nib.load(tmp_path / "out" / "grade.nii.gz").dataobj)
     assert (int((grade >= 1).sum()), int((grade == 2).sum())) == (104878, 95645)
 
@@ -184,11 +184,11 @@ def test_a_real_scan_alone_is_measured_in_bounded_memory(vhi_data, tmp_path):
     )
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout.split("PEAK")[1]) * 1024 < 1.5e9
-    found = numbers(tmp_path / "out")
-    assert found["provenance"]["model"]["sha256"]
-    assert found["provenance"]["model"]["engine"] == "openvino"
-    assert found["disease_region"]["source"].startswith("ensemble of")
-    assert any("no reader" in warning for warning in found["warnings"])
+    content = numbers(tmp_path / "out")
+    assert content["provenance"]["model"]["sha256"]
+    assert content["provenance"]["model"]["engine"] == "openvino"
+    assert content["disease_region"]["source"].startswith("ensemble of")
+    assert any("no reader" in warning for warning in content["warnings"])
     # what was written is what was measured
     stir = read_volume(vhi_data / "images_study/STIR/1013_STIR.nii.gz", "STIR")
     t1w = read_volume(vhi_data / "images_study/T1W/1013_T1W.nii.gz", "T1W")
@@ -196,4 +196,4 @@ def test_a_real_scan_alone_is_measured_in_bounded_memory(vhi_data, tmp_path):
     bone = read_mask(tmp_path / "out" / "normal_bone.nii.gz", "normal bone")
     # a region that is passed is a reader's, whose rule is another
     again = measure_vhi(t1w, stir, (), bone, VhiSettings.from_values({"rule": "robust"}), region)
-    assert again.measurement.total.sensitive == found["voxels"]["sensitive"]
+    assert again.measurement.total.sensitive == content["voxels"]["sensitive"]

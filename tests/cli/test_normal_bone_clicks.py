@@ -45,11 +45,11 @@ def test_without_normal_bone_the_region_and_the_places_to_click_are_written_and_
     clicks = [",".join(map(str, one["voxel"])) for one in places[:1]]
     assert run([*call, *(f"--normal-bone-at={one}" for one in clicks)]).code == 0
     assert {path.name for path in out.iterdir()} == set(RESULT_FILES) - {"overlay.png"}
-    found = json.loads((out / "vhi.json").read_text())
-    assert found["normal_bone"]["source"] == "clicked"
-    assert found["normal_bone"]["clicks"] == [one["voxel"] for one in places[:1]]
-    assert found["thresholds"]["rule"] == "robust"
-    assert found["provenance"]["choices"] == {"normal_bone_at": "; ".join(clicks)}
+    content = json.loads((out / "vhi.json").read_text())
+    assert content["normal_bone"]["source"] == "clicked"
+    assert content["normal_bone"]["clicks"] == [one["voxel"] for one in places[:1]]
+    assert content["thresholds"]["rule"] == "robust"
+    assert content["provenance"]["choices"] == {"normal_bone_at": "; ".join(clicks)}
     assert "grown by the program from 1 click of a reader" in (out / "report.html").read_text()
 
 

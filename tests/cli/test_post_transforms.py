@@ -70,20 +70,20 @@ def test_another_chain_gives_its_own_number_and_every_form_says_so(run, study, t
     assert ended.code == 0, ended
     kept = largest_groups(grade(tmp_path / "raw"), 8)
     np.testing.assert_array_equal(grade(tmp_path / "out"), kept)
-    found = numbers(tmp_path / "out")
-    assert found["voxels"]["sensitive"] == np.count_nonzero(kept) > 0
-    assert np.count_nonzero(kept) < found["voxels"]["raw_sensitive"]
+    content = numbers(tmp_path / "out")
+    assert content["voxels"]["sensitive"] == np.count_nonzero(kept) > 0
+    assert np.count_nonzero(kept) < content["voxels"]["raw_sensitive"]
     # the first is that nobody has cleaned it
-    assert NOT_THE_PAPERS in found["warnings"][1]
-    assert "'strict'" in found["warnings"][1]
-    assert "min_pixels" not in found["provenance"]["settings"]
+    assert NOT_THE_PAPERS in content["warnings"][1]
+    assert "'strict'" in content["warnings"][1]
+    assert "min_pixels" not in content["provenance"]["settings"]
     assert NOT_THE_PAPERS in ended.out.replace("\n", " ")
     page = (tmp_path / "out" / "report.html").read_text()
-    for words in (NOT_THE_PAPERS, "vhi.transforms.DropSmallComponentsd", found["provenance"]["post_transforms"]["sha256"]):
+    for words in (NOT_THE_PAPERS, "vhi.transforms.DropSmallComponentsd", content["provenance"]["post_transforms"]["sha256"]):
         assert words in page
     # what was recorded is a file that gives the same again
     again = tmp_path / "again.json"
-    again.write_text(json.dumps(found["provenance"]["post_transforms"]["config"]))
+    again.write_text(json.dumps(content["provenance"]["post_transforms"]["config"]))
     assert run([*study.arguments(tmp_path / "again"), "--post-transforms", str(again)]).code == 0
     assert (tmp_path / "again" / "grade.nii.gz").read_bytes() == (tmp_path / "out" / "grade.nii.gz").read_bytes()
     assert numbers(tmp_path / "again")["provenance"]["post_transforms"]["sha256"] in page
@@ -93,8 +93,8 @@ def test_the_proposal_follows_the_chain(run, study, tmp_path):
     strict = chain_file(tmp_path, DROP | {"min_pixels": 8})
     words = [*study.arguments(tmp_path / "out", proposal="show"), "--post-transforms", str(strict)]
     assert run(words).code == 0
-    found = numbers(tmp_path / "out")
-    assert sum(one["voxels"] for one in found["proposal"]["lesions"]) == found["voxels"]["sensitive"]
+    content = numbers(tmp_path / "out")
+    assert sum(one["voxels"] for one in content["proposal"]["lesions"]) == content["voxels"]["sensitive"]
 
 
 WRONG = {

@@ -94,10 +94,10 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
     assert 0 < reference["highest_entropy"] <= 1
     assert 0 < reference["lowest_mm3"] <= reference["highest_mm3"]
 
-    found = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
-    assert found["folds"]["fold0"] == {"learnt": ["2", "3", "4"], "held_out": ["1", "5", "7"]}
-    assert found["folds"]["fold1"] == {"learnt": ["1", "3", "4", "5", "7"], "held_out": ["2"]}
-    study = found["cross_validation"]
+    content = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
+    assert content["folds"]["fold0"] == {"learnt": ["2", "3", "4"], "held_out": ["1", "5", "7"]}
+    assert content["folds"]["fold1"] == {"learnt": ["1", "3", "4", "5", "7"], "held_out": ["2"]}
+    study = content["cross_validation"]
     assert list(study["cases"]) == ["1", "2", "3", "4", "5"]
     assert [entry["fold"] for entry in study["cases"].values()] == ["fold0", "fold1", "fold2", "fold3", "fold0"]
     assert study["slices"] >= 10
@@ -106,11 +106,11 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
         assert [len(one) for one in entry["member_slice_dice"]] == [3, 3, 3]
     means = study["member_mean_slice_dice"]
     assert study["seed_spread"] == pytest.approx(max(means) - min(means), abs=1e-9)
-    assert list(found["cross_validation_atypical"]["cases"]) == ["7"]
-    assert found["test"] is None
-    assert found["budget"]["steps"] == {"vhi-teacher": 60, "vhi-student": 60, "vhi-student-quarter": 60}
-    assert found["budget"]["networks"]["vhi-student"]["count"] == 5
-    assert manifest.metrics == {name: found.get(name) for name in manifest.metrics}
+    assert list(content["cross_validation_atypical"]["cases"]) == ["7"]
+    assert content["test"] is None
+    assert content["budget"]["steps"] == {"vhi-teacher": 60, "vhi-student": 60, "vhi-student-quarter": 60}
+    assert content["budget"]["networks"]["vhi-student"]["count"] == 5
+    assert manifest.metrics == {name: content.get(name) for name in manifest.metrics}
     assert manifest.metrics["baseline"] is None
 
     mask = np.load(tmp_path / "out" / "fold0" / "predictions" / "1.npz")["mask"]
@@ -277,17 +277,17 @@ def test_own_data_needs_study_scans_alone_and_a_budget_in_cpu_time_is_kept(tmp_p
     assert sorted(budget["steps"]) == ["vhi-student", "vhi-student-quarter", "vhi-teacher"]
     for name, steps in budget["steps"].items():
         assert steps == round(0.6 / budget["tried_s_per_step"][name])
-    found = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
-    assert list(found["cross_validation"]["cases"]) == ["1", "2"]
-    assert found["cross_validation_atypical"] is None
-    assert sorted(found["dice_against_cpu"]) == sorted(budget["steps"])
-    assert found["dice_against_cpu"]["vhi-student"]["points"][-1]["cpu_minutes"] > 0
+    content = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
+    assert list(content["cross_validation"]["cases"]) == ["1", "2"]
+    assert content["cross_validation_atypical"] is None
+    assert sorted(content["dice_against_cpu"]) == sorted(budget["steps"])
+    assert content["dice_against_cpu"]["vhi-student"]["points"][-1]["cpu_minutes"] > 0
     assert not (tmp_path / "model").exists()
     run(tmp_path / "data", tmp_path, members=1, steps=3, out=tmp_path / "one", baseline=tmp_path / "out")
     one = read_live(tmp_path / "model").manifest
     assert one.metrics is not None
     assert one.members == 1
-    assert one.metrics["baseline"] == found
+    assert one.metrics["baseline"] == content
     with pytest.raises(InputError, match=r"cross_validation.json cannot be read"):
         run(tmp_path / "data", tmp_path, version="two", baseline=tmp_path / "one")
     with pytest.raises(InputError, match=r"holds a run of recipe vhi with --cpu-minutes 0.01, asked is vhi with --steps 5"):

@@ -32,24 +32,24 @@ CARKEET = Path(__file__).parents[1] / "reference" / "carkeet_pair_factors.csv"
 
 
 def test_the_example_of_bland_and_altman():
-    found = bland_altman(WRIGHT, MINI)
+    limits = bland_altman(WRIGHT, MINI)
     # as printed: mean difference -2.1, standard deviation 38.8, interval of the bias -22.0 to 17.8
-    assert round(found.bias.value, 1) == -2.1
-    assert round(found.sd, 1) == 38.8
-    assert (round(found.bias.low, 1), round(found.bias.high, 1)) == (-22.0, 17.8)
+    assert round(limits.bias.value, 1) == -2.1
+    assert round(limits.sd, 1) == 38.8
+    assert (round(limits.bias.low, 1), round(limits.bias.high, 1)) == (-22.0, 17.8)
     # the paper rounds the multiple to 2: -79.7 and 75.5
-    assert found.lower.value == pytest.approx(-36 / 17 - stats.norm.ppf(0.975) * found.sd, abs=1e-6)
-    assert round(found.bias.value - 2 * 38.8, 1) == -79.7
-    assert found.upper.value == pytest.approx(73.860611, abs=1e-6)
+    assert limits.lower.value == pytest.approx(-36 / 17 - stats.norm.ppf(0.975) * limits.sd, abs=1e-6)
+    assert round(limits.bias.value - 2 * 38.8, 1) == -79.7
+    assert limits.upper.value == pytest.approx(73.860611, abs=1e-6)
 
 
 def test_the_limits_equal_those_of_pingouin_and_of_a_t_test():
     differences = np.subtract(WRIGHT, MINI)
-    found = bland_altman(WRIGHT, MINI)
+    limits = bland_altman(WRIGHT, MINI)
     test = stats.ttest_1samp(differences, 0).confidence_interval()
-    assert (found.bias.low, found.bias.high) == pytest.approx((test.low, test.high), abs=1e-6)
+    assert (limits.bias.low, limits.bias.high) == pytest.approx((test.low, test.high), abs=1e-6)
     table = pingouin.ttest(np.array(WRIGHT, float), np.array(MINI, float), paired=True)
-    assert table["T"].iloc[0] == pytest.approx(found.bias.value / found.sd * math.sqrt(17), abs=1e-6)
+    assert table["T"].iloc[0] == pytest.approx(limits.bias.value / limits.sd * math.sqrt(17), abs=1e-6)
 
 
 with CARKEET.open() as file:
@@ -84,11 +84,11 @@ def test_the_factor_of_one_limit_equals_the_published_one_sided_tolerance_factor
 
 
 def test_exact_intervals_of_the_limits_sit_around_them_and_are_wider_outside():
-    found = bland_altman(WRIGHT, MINI)
-    assert found.lower.low < found.lower.value < found.lower.high < found.upper.low < found.upper.value < found.upper.high
-    assert found.upper.high - found.upper.value > found.upper.value - found.upper.low
-    assert found.outer[1] - found.bias.value == pytest.approx(3.0824 * found.sd, abs=0.6e-4 * found.sd)
-    assert found.inner[1] - found.bias.value == pytest.approx(1.49 * found.sd, abs=0.6e-4 * found.sd)
+    limits = bland_altman(WRIGHT, MINI)
+    assert limits.lower.low < limits.lower.value < limits.lower.high < limits.upper.low < limits.upper.value < limits.upper.high
+    assert limits.upper.high - limits.upper.value > limits.upper.value - limits.upper.low
+    assert limits.outer[1] - limits.bias.value == pytest.approx(3.0824 * limits.sd, abs=0.6e-4 * limits.sd)
+    assert limits.inner[1] - limits.bias.value == pytest.approx(1.49 * limits.sd, abs=0.6e-4 * limits.sd)
 
 
 def test_exchanged_readers_mirror_everything():
@@ -98,34 +98,34 @@ def test_exchanged_readers_mirror_everything():
 
 
 def test_missing_readings_are_left_out_and_the_places_of_the_others_kept():
-    found = bland_altman([1, NAN, 3, 9], [2, 5, 5, None])
-    assert (found.n, found.kept.tolist(), found.differences.tolist(), found.means.tolist()) == (2, [0, 2], [-1, -2], [1.5, 4])
+    limits = bland_altman([1, NAN, 3, 9], [2, 5, 5, None])
+    assert (limits.n, limits.kept.tolist(), limits.differences.tolist(), limits.means.tolist()) == (2, [0, 2], [-1, -2], [1.5, 4])
 
 
 @pytest.mark.parametrize(("a", "b", "bias"), [([], [], NAN), ([NAN], [1], NAN), ([3], [1], 2)])
 def test_fewer_than_two_pairs_have_no_limits_and_a_reason(a, b, bias):
-    found = bland_altman(a, b)
-    assert math.isnan(found.lower.value)
-    assert math.isnan(found.outer[0])
-    assert found.bias.value == pytest.approx(bias, nan_ok=True)
-    assert "at least 2" in found.note
+    limits = bland_altman(a, b)
+    assert math.isnan(limits.lower.value)
+    assert math.isnan(limits.outer[0])
+    assert limits.bias.value == pytest.approx(bias, nan_ok=True)
+    assert "at least 2" in limits.note
 
 
 # 0.1 + 0.2 is not 0.3 in binary fractions: what rounding leaves of equal differences is no spread
 @pytest.mark.parametrize(("a", "b", "bias"), [([3, 4, 5], [1, 2, 3], 2), ([0.3, 1.3, 2.3], [0.1, 1.1, 2.1], 0.2)])
 def test_equal_differences_have_limits_without_an_interval_and_the_reason(a, b, bias):
-    found = bland_altman(a, b)
-    assert (found.bias.value, found.lower.value, found.upper.value) == pytest.approx((bias, bias, bias))
-    assert found.sd == 0
-    assert all(math.isnan(end) for one in (found.bias, found.lower, found.upper) for end in (one.low, one.high))
-    assert "All 3 differences are equal" in found.note
+    limits = bland_altman(a, b)
+    assert (limits.bias.value, limits.lower.value, limits.upper.value) == pytest.approx((bias, bias, bias))
+    assert limits.sd == 0
+    assert all(math.isnan(end) for one in (limits.bias, limits.lower, limits.upper) for end in (one.low, one.high))
+    assert "All 3 differences are equal" in limits.note
 
 
 def test_the_example_of_shrout_and_fleiss():
-    found = icc_a1(JUDGES)
-    assert round(found.icc.value, 2) == 0.29
+    icc = icc_a1(JUDGES)
+    assert round(icc.icc.value, 2) == 0.29
     # their table 3: mean squares 11.24, 32.49 and 1.02
-    assert [round(ms, 2) for ms in (found.ms_rows, found.ms_columns, found.ms_error)] == [11.24, 32.49, 1.02]
+    assert [round(ms, 2) for ms in (icc.ms_rows, icc.ms_columns, icc.ms_error)] == [11.24, 32.49, 1.02]
 
 
 def long_table(ratings: np.ndarray) -> pd.DataFrame:
@@ -137,29 +137,29 @@ def test_icc_equals_pingouin(seed):
     rng = np.random.default_rng(seed)
     n, k = rng.integers(5, 60), rng.integers(2, 5)
     ratings = JUDGES if seed == 0 else rng.normal(50, 20, (n, 1)) + rng.normal(0, 3, k) + rng.normal(0, 8, (n, k))
-    found = icc_a1(ratings)
+    icc = icc_a1(ratings)
     table = pingouin.intraclass_corr(long_table(ratings), "scan", "reader", "score").set_index("Type")
     row = table.loc["ICC(A,1)"]
-    assert found.icc.value == pytest.approx(row["ICC"], abs=1e-6)
+    assert icc.icc.value == pytest.approx(row["ICC"], abs=1e-6)
     # pingouin rounds the interval to two decimals
-    assert (found.icc.low, found.icc.high) == pytest.approx(tuple(row["CI95"]), abs=0.0051)
+    assert (icc.icc.low, icc.icc.high) == pytest.approx(tuple(row["CI95"]), abs=0.0051)
 
 
 def test_the_interval_of_the_icc_is_that_of_mcgraw_and_wong():
     # their inference: MS_rows / (a MS_columns + b MS_error) times (1 - rho) / ... is F; solved here by bisection on rho
-    found = icc_a1(JUDGES)
+    icc = icc_a1(JUDGES)
     n, k = JUDGES.shape
-    rho = found.icc.value
+    rho = icc.icc.value
     a, b = k * rho / (n * (1 - rho)), 1 + k * rho * (n - 1) / (n * (1 - rho))
-    parts = (a * found.ms_columns) ** 2 / (k - 1), (b * found.ms_error) ** 2 / ((n - 1) * (k - 1))
-    df = (a * found.ms_columns + b * found.ms_error) ** 2 / sum(parts)
+    parts = (a * icc.ms_columns) ** 2 / (k - 1), (b * icc.ms_error) ** 2 / ((n - 1) * (k - 1))
+    df = (a * icc.ms_columns + b * icc.ms_error) ** 2 / sum(parts)
 
     def ratio(p: float) -> float:
-        expected = k * p / (n * (1 - p)) * found.ms_columns + (1 + k * p * (n - 1) / (n * (1 - p))) * found.ms_error
-        return found.ms_rows / expected
+        expected = k * p / (n * (1 - p)) * icc.ms_columns + (1 + k * p * (n - 1) / (n * (1 - p))) * icc.ms_error
+        return icc.ms_rows / expected
 
-    assert ratio(found.icc.low) == pytest.approx(stats.f.ppf(0.975, n - 1, df), abs=1e-6)
-    assert ratio(found.icc.high) == pytest.approx(1 / stats.f.ppf(0.975, df, n - 1), abs=1e-6)
+    assert ratio(icc.icc.low) == pytest.approx(stats.f.ppf(0.975, n - 1, df), abs=1e-6)
+    assert ratio(icc.icc.high) == pytest.approx(1 / stats.f.ppf(0.975, df, n - 1), abs=1e-6)
 
 
 def test_a_missing_rating_leaves_its_scan_out():
@@ -177,19 +177,19 @@ def test_readers_who_agree_to_the_last_digit_have_an_icc_of_one():
 @pytest.mark.parametrize("readers", [2, 3])
 def test_readers_who_each_give_all_scans_one_value_have_an_icc_of_0_without_an_interval(readers):
     # by hand: no variance of scans and none of error, so that all variance is the readers': 0 / (0 + readers' variance)
-    found = icc_a1(np.tile(np.arange(readers) * 100.0, (4, 1)))
-    assert found.icc.value == 0
-    assert math.isnan(found.icc.low)
-    assert math.isnan(found.icc.high)
-    assert "Each reader gives all 4 scans one value" in found.note
+    icc = icc_a1(np.tile(np.arange(readers) * 100.0, (4, 1)))
+    assert icc.icc.value == 0
+    assert math.isnan(icc.icc.low)
+    assert math.isnan(icc.icc.high)
+    assert "Each reader gives all 4 scans one value" in icc.note
 
 
 def test_a_constant_offset_between_readers_lowers_the_icc_and_is_an_error_of_agreement():
     ratings = np.array([[1.0, 3], [2, 4], [6, 8]])
-    found = icc_a1(ratings)
+    icc = icc_a1(ratings)
     # by hand: MS rows 14, columns 6, error 0
-    assert found.icc.value == pytest.approx(14 / (14 + 2 * 6 / 3))
-    assert found.icc.low <= found.icc.value <= found.icc.high
+    assert icc.icc.value == pytest.approx(14 / (14 + 2 * 6 / 3))
+    assert icc.icc.low <= icc.icc.value <= icc.icc.high
     error = measurement_error(ratings)
     assert (error.sem_agreement, error.sem_consistency) == pytest.approx((math.sqrt(2), 0))
 
@@ -206,13 +206,13 @@ def test_one_reader_is_refused():
 
 
 def test_the_error_of_measurement_of_two_readers_is_their_sd_over_the_root_of_two():
-    found = measurement_error(np.column_stack([WRIGHT, MINI]))
+    error = measurement_error(np.column_stack([WRIGHT, MINI]))
     sd = bland_altman(WRIGHT, MINI).sd
-    assert found.sem_consistency == pytest.approx(sd / math.sqrt(2), abs=1e-6)
+    assert error.sem_consistency == pytest.approx(sd / math.sqrt(2), abs=1e-6)
     # the smallest detectable change is then half the width of the limits of agreement
-    assert found.sdc_consistency == pytest.approx(bland_altman(WRIGHT, MINI).upper.value + 36 / 17, abs=1e-6)
+    assert error.sdc_consistency == pytest.approx(bland_altman(WRIGHT, MINI).upper.value + 36 / 17, abs=1e-6)
     # the readers' mean squares are equal by chance to less than the error: no systematic difference
-    assert found.sem_agreement == pytest.approx(found.sem_consistency, abs=1e-6)
+    assert error.sem_agreement == pytest.approx(error.sem_consistency, abs=1e-6)
     assert math.isnan(measurement_error([[1, 2]]).sdc_agreement)
 
 
@@ -297,13 +297,13 @@ def test_three_readers_of_copied_scans_have_the_interval_of_each_scan_once():
     ],
 )
 def test_degenerate_repetitions_have_intervals_with_width_or_none(a, b, subjects):
-    found = bland_altman(a, b, subjects=subjects)
+    limits = bland_altman(a, b, subjects=subjects)
     icc = icc_a1(np.stack([a, b], axis=1), subjects=subjects)
-    for one in (found.bias, found.lower, found.upper, icc.icc):
+    for one in (limits.bias, limits.lower, limits.upper, icc.icc):
         assert math.isnan(one.low) or one.low < one.value < one.high
     if subjects == ["S", "S", "S"]:
-        assert "one patient" in found.note
-        assert math.isnan(found.bias.low)
+        assert "one patient" in limits.note
+        assert math.isnan(limits.bias.low)
 
 
 def test_names_that_do_not_fit_the_pairs_are_refused():

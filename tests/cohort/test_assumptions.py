@@ -14,9 +14,9 @@ from lib.errors import SettingsError
 
 def test_normality_of_the_weights_that_shapiro_and_wilk_published():
     """Eleven men's weights of their 1965 article: W = 0.79, P below 0.01."""
-    found = normality([148, 154, 158, 160, 161, 162, 166, 170, 182, 195, 236])
-    assert found.w == pytest.approx(0.79, abs=0.005)
-    assert found.p < 0.01
+    normal = normality([148, 154, 158, 160, 161, 162, 166, 170, 182, 195, 236])
+    assert normal.w == pytest.approx(0.79, abs=0.005)
+    assert normal.p < 0.01
 
 
 def test_normality_does_not_depend_on_unit_and_place():
@@ -26,10 +26,10 @@ def test_normality_does_not_depend_on_unit_and_place():
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [4.0] * 9, [0.0] * 5, [0.1 + 0.2, 0.3, 0.3]])
 def test_normality_without_enough_values_or_spread_has_no_value(values):
-    found = normality(values)
-    assert math.isnan(found.w)
-    assert math.isnan(found.p)
-    assert found.note
+    normal = normality(values)
+    assert math.isnan(normal.w)
+    assert math.isnan(normal.p)
+    assert normal.note
 
 
 def growing(n=60, seed=1):
@@ -41,17 +41,17 @@ def growing(n=60, seed=1):
 
 def test_limits_by_regression_are_those_of_bland_and_altman_in_two_steps():
     a, b = growing()
-    found = check_assumptions(bland_altman(a, b))
+    assumptions = check_assumptions(bland_altman(a, b))
     mean = sm.add_constant((a + b) / 2)
     first = sm.OLS(a - b, mean).fit()
-    assert found.trend.slope.value == pytest.approx(first.params[1])
-    assert found.trend.p_slope == pytest.approx(first.pvalues[1])
+    assert assumptions.trend.slope.value == pytest.approx(first.params[1])
+    assert assumptions.trend.p_slope == pytest.approx(first.pvalues[1])
     centre = first.fittedvalues if first.pvalues[1] < 0.05 else np.full(a.size, (a - b).mean())
     second = sm.OLS(np.abs(a - b - centre), mean).fit()
-    assert found.spread.slope.value == pytest.approx(second.params[1])
-    assert found.spread_found
+    assert assumptions.spread.slope.value == pytest.approx(second.params[1])
+    assert assumptions.spread_found
     at = np.array([200.0, 900])
-    low, bias, high = found.by_mean.at(at)
+    low, bias, high = assumptions.by_mean.at(at)
     expected = first.params[0] + first.params[1] * at if first.pvalues[1] < 0.05 else np.full(2, (a - b).mean())
     half = stats.norm.ppf(0.975) * math.sqrt(math.pi / 2) * (second.params[0] + second.params[1] * at)
     np.testing.assert_allclose([low, bias, high], [expected - half, expected, expected + half])
@@ -60,9 +60,9 @@ def test_limits_by_regression_are_those_of_bland_and_altman_in_two_steps():
 def test_limits_by_regression_hold_their_share_where_plain_limits_do_not():
     a, b = growing(4000)
     limits = bland_altman(a, b)
-    found = check_assumptions(limits)
+    assumptions = check_assumptions(limits)
     small = limits.means < 300
-    low, _, high = found.by_mean.at(limits.means)
+    low, _, high = assumptions.by_mean.at(limits.means)
     inside = (limits.differences > low) & (limits.differences < high)
     assert inside[small].mean() == pytest.approx(0.95, abs=0.03)
     assert ((limits.differences > limits.lower.value) & (limits.differences < limits.upper.value))[small].mean() > 0.995
@@ -71,15 +71,15 @@ def test_limits_by_regression_hold_their_share_where_plain_limits_do_not():
 def test_a_spread_that_stays_the_same_needs_no_lines():
     rng = np.random.default_rng(8)
     true = rng.uniform(100, 1000, 40)
-    found = check_assumptions(bland_altman(true + rng.normal(0, 5, 40), true + rng.normal(0, 5, 40)))
-    assert not found.trend_found
-    assert not found.spread_found
-    assert found.by_mean is None
+    assumptions = check_assumptions(bland_altman(true + rng.normal(0, 5, 40), true + rng.normal(0, 5, 40)))
+    assert not assumptions.trend_found
+    assert not assumptions.spread_found
+    assert assumptions.by_mean is None
 
 
 def test_limits_have_no_value_where_the_line_of_the_spread_is_below_zero():
-    found = check_assumptions(bland_altman(*growing()))
-    low, bias, high = found.by_mean.at([-5000.0])
+    assumptions = check_assumptions(bland_altman(*growing()))
+    low, bias, high = assumptions.by_mean.at([-5000.0])
     assert np.isnan([low[0], high[0]]).all()
     assert np.isfinite(bias[0])
 
@@ -97,9 +97,9 @@ def test_limits_have_no_value_where_the_line_of_the_spread_is_below_zero():
     ],
 )
 def test_degenerate_samples_have_a_value_or_none_and_never_a_traceback(a, b):
-    found = check_assumptions(bland_altman(a, b))
-    assert found.trend.note or np.isfinite(found.trend.slope.value)
-    assert found.by_mean is None or np.isfinite(found.by_mean.bias_at_0)
+    assumptions = check_assumptions(bland_altman(a, b))
+    assert assumptions.trend.note or np.isfinite(assumptions.trend.slope.value)
+    assert assumptions.by_mean is None or np.isfinite(assumptions.by_mean.bias_at_0)
 
 
 def test_a_patients_visits_do_not_count_twice_for_a_trend():

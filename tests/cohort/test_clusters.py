@@ -42,11 +42,11 @@ def test_robust_errors_and_degrees_of_freedom_are_those_of_the_definition(seed):
     design = np.stack([np.ones(25), rng.normal(size=25)], axis=1)
     y = rng.normal(size=25)
     residuals = y - design @ np.linalg.lstsq(design, y)[0]
-    found = cluster_robust(design, residuals, clusters)
+    robust = cluster_robust(design, residuals, clusters)
     for contrast in np.array([[1.0, 0], [0, 1], [1, -2.5]]):
         error, df = slow_cr2(design, residuals, clusters, contrast)
-        assert found.standard_error(contrast) == pytest.approx(error, rel=1e-9)
-        assert found.df(contrast) == pytest.approx(df, rel=1e-9)
+        assert robust.standard_error(contrast) == pytest.approx(error, rel=1e-9)
+        assert robust.df(contrast) == pytest.approx(df, rel=1e-9)
 
 
 def test_without_small_sample_corrections_the_errors_are_those_of_statsmodels():
@@ -55,26 +55,26 @@ def test_without_small_sample_corrections_the_errors_are_those_of_statsmodels():
     clusters = np.repeat(np.arange(300), 2)
     x, y = rng.normal(size=600), np.repeat(rng.normal(size=300), 2) + rng.normal(size=600)
     fit = sm.OLS(y, sm.add_constant(x)).fit(cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False})
-    found = cluster_robust(sm.add_constant(x), fit.resid, clusters)
-    assert found.standard_error(np.array([0.0, 1])) == pytest.approx(fit.bse[1], rel=0.01)
+    robust = cluster_robust(sm.add_constant(x), fit.resid, clusters)
+    assert robust.standard_error(np.array([0.0, 1])) == pytest.approx(fit.bse[1], rel=0.01)
 
 
 def test_of_equally_many_visits_a_mean_has_the_t_interval_of_the_patients_means():
     values, clusters = np.array([1.0, 3, 2, 6, 9, 4]), np.array([0, 0, 1, 1, 2, 2])
-    found = cluster_robust(np.ones((6, 1)), values - values.mean(), clusters)
+    robust = cluster_robust(np.ones((6, 1)), values - values.mean(), clusters)
     means = np.array([2.0, 4, 6.5])
-    assert found.standard_error(np.ones(1)) == pytest.approx(stats.sem(means))
-    assert found.df(np.ones(1)) == pytest.approx(2)
+    assert robust.standard_error(np.ones(1)) == pytest.approx(stats.sem(means))
+    assert robust.df(np.ones(1)) == pytest.approx(2)
 
 
 def test_variance_components_by_hand():
     # patients' means 2 and 8, within squares 2 + 2: mean square between 36, within 2, so 17 of a patient and 2 of a visit
-    found = variance_components(np.array([1.0, 3, 7, 9]), np.array([0, 0, 1, 1]))
-    assert found.total == pytest.approx(19)
-    assert found.correlation == pytest.approx(17 / 19)
-    assert found.of_mean == pytest.approx(36 / 4)
+    components = variance_components(np.array([1.0, 3, 7, 9]), np.array([0, 0, 1, 1]))
+    assert components.total == pytest.approx(19)
+    assert components.correlation == pytest.approx(17 / 19)
+    assert components.of_mean == pytest.approx(36 / 4)
     # (36 + 2) / 2 squared, over (36 / 2) squared / 1 + (2 / 2) squared / 2
-    assert found.df == pytest.approx(19**2 / (18**2 + 1 / 2))
+    assert components.df == pytest.approx(19**2 / (18**2 + 1 / 2))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -84,25 +84,25 @@ def test_variance_components_of_equal_numbers_are_those_of_a_mixed_model(seed):
     values = np.repeat(rng.normal(0, 2, 12), 2) + rng.normal(size=24)
     fit = sm.MixedLM(values, np.ones(24), clusters).fit(reml=True)
     of_patient = float(np.ravel(fit.cov_re)[0])
-    found = variance_components(values, clusters)
-    assert found.total == pytest.approx(of_patient + fit.scale, rel=1e-3)
-    assert found.correlation == pytest.approx(of_patient / (of_patient + fit.scale), rel=1e-3)
-    assert math.sqrt(found.of_mean) == pytest.approx(fit.bse_fe[0], rel=1e-3)
+    components = variance_components(values, clusters)
+    assert components.total == pytest.approx(of_patient + fit.scale, rel=1e-3)
+    assert components.correlation == pytest.approx(of_patient / (of_patient + fit.scale), rel=1e-3)
+    assert math.sqrt(components.of_mean) == pytest.approx(fit.bse_fe[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 40])
 def test_where_nobody_repeats_variance_and_degrees_of_freedom_are_the_ordinary_ones(n):
     values = np.random.default_rng(n).normal(size=n)
-    found = variance_components(values, np.arange(n))
-    assert found.total == pytest.approx(values.var(ddof=1))
-    assert (found.df, found.n_effective) == (n - 1, pytest.approx(n))
-    assert math.isnan(found.correlation)
+    components = variance_components(values, np.arange(n))
+    assert components.total == pytest.approx(values.var(ddof=1))
+    assert (components.df, components.n_effective) == (n - 1, pytest.approx(n))
+    assert math.isnan(components.correlation)
 
 
 def test_patients_no_more_unlike_than_visits_count_as_independent():
     values = np.array([0.0, 10, 1, 9, 2, 8])
-    found = variance_components(values, np.array([0, 0, 1, 1, 2, 2]))
-    assert (found.total, found.df, found.correlation) == (pytest.approx(values.var(ddof=1)), 5, 0.0)
+    components = variance_components(values, np.array([0, 0, 1, 1, 2, 2]))
+    assert (components.total, components.df, components.correlation) == (pytest.approx(values.var(ddof=1)), 5, 0.0)
     assert variance_components(values, np.zeros(6, int)) is None
 
 

@@ -79,9 +79,9 @@ S2,baseline,2019-03-01,a,1,manual,2019-02-01,8
 
 
 def test_a_month_between_two_readings_is_enough_and_a_day_less_is_not():
-    found = washouts(table(READ))
+    repeats = washouts(table(READ))
     # 1 February to 1 March 2019 are 28 days, to 28 February 27
-    assert [(one.reading.reader, one.days, one.enough) for one in found] == [("b", 27, False), ("a", 28, True)]
+    assert [(one.reading.reader, one.days, one.enough) for one in repeats] == [("b", 27, False), ("a", 28, True)]
 
 
 def test_a_reading_before_its_scan_is_found():

@@ -37,21 +37,21 @@ def test_what_is_no_list_of_pairs_is_refused(a, b, match):
 
 
 def test_median_and_range_of_an_even_number_of_values():
-    found = summary([4, NAN, 1, 3, 2])
-    assert (found.n, found.median, found.low, found.high) == (4, 2.5, 1, 4)
+    summarised = summary([4, NAN, 1, 3, 2])
+    assert (summarised.n, summarised.median, summarised.low, summarised.high) == (4, 2.5, 1, 4)
 
 
 def test_nothing_has_no_median():
-    found = summary([NAN])
-    assert found.n == 0
-    assert math.isnan(found.median)
+    summarised = summary([NAN])
+    assert summarised.n == 0
+    assert math.isnan(summarised.median)
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 7), (7, 7), (3, 19), (16, 29), (1, 2)])
 def test_an_exact_share_equals_statsmodels(count, n):
-    found = exact_share(count, n)
-    assert (found.low, found.high) == pytest.approx(proportion_confint(count, n, method="beta"), abs=1e-9)
-    assert found.value == count / n
+    share = exact_share(count, n)
+    assert (share.low, share.high) == pytest.approx(proportion_confint(count, n, method="beta"), abs=1e-9)
+    assert share.value == count / n
 
 
 def test_a_share_of_nothing_has_no_value_and_more_than_all_is_refused():

@@ -24,8 +24,8 @@ def test_the_case_beyond_two_standard_deviations_is_found_with_its_reason():
 
 
 def test_reasons_are_counted_and_those_not_recorded_too():
-    found = disagreements([9.0, 8, 0, 0], [0.0, 0, 0, 0], ["artefact", None, None, "morphological"], multiple=1)
-    assert count_reasons(found) == {"anatomical": 0, "morphological": 0, "artefact": 1, "not recorded": 1}
+    failures = disagreements([9.0, 8, 0, 0], [0.0, 0, 0, 0], ["artefact", None, None, "morphological"], multiple=1)
+    assert count_reasons(failures) == {"anatomical": 0, "morphological": 0, "artefact": 1, "not recorded": 1}
 
 
 def test_a_word_that_is_no_reason_is_refused():
@@ -42,18 +42,18 @@ def test_too_few_scans_have_no_disagreements():
 def test_slices_are_listed_by_how_much_readers_differ():
     first = mask_of(stack_of(slice_of("11.."), slice_of("1..."), slice_of("1111")))
     second = mask_of(stack_of(slice_of("1..1"), slice_of("1..."), slice_of("....")))
-    found = slices_of_disagreement(first, second)
-    assert [(one.slice, one.both, one.only_first, one.only_second) for one in found] == [(2, 0, 4, 0), (0, 1, 1, 1)]
-    assert found[0].differing == 4
+    slices = slices_of_disagreement(first, second)
+    assert [(one.slice, one.both, one.only_first, one.only_second) for one in slices] == [(2, 0, 4, 0), (0, 1, 1, 1)]
+    assert slices[0].differing == 4
 
 
 def test_the_papers_failure_rate_of_the_automatic_region():
     # 3 of 19 subjects failed; section 3.2
-    found = region_failures(["failed"] * 3 + ["satisfactory"] * 10 + ["corrected"] * 6 + [None])
-    assert (found.n, found.not_rated, found.counts["failed"]) == (19, 1, 3)
-    assert found.failed.value == 3 / 19
-    assert found.failed.low < 3 / 19 < found.failed.high
-    assert found.corrected.value == 6 / 19
+    failures = region_failures(["failed"] * 3 + ["satisfactory"] * 10 + ["corrected"] * 6 + [None])
+    assert (failures.n, failures.not_rated, failures.counts["failed"]) == (19, 1, 3)
+    assert failures.failed.value == 3 / 19
+    assert failures.failed.low < 3 / 19 < failures.failed.high
+    assert failures.corrected.value == 6 / 19
 
 
 def test_no_ratings_no_rate():

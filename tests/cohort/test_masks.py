@@ -29,19 +29,19 @@ def test_overlap_and_reference_of_one_scan():
         read("2", "semi-automatic", 1, 2, 3),
         read("1", "manual", 5, reading=2),
     ]
-    found = mask_study([scan])
-    assert (found.n_scans, found.n_masks, len(found.pairs)) == (1, 5, 10)
+    study = mask_study([scan])
+    assert (study.n_scans, study.n_masks, len(study.pairs)) == (1, 5, 10)
     # three of the four first readings: voxels 1 (four votes) and 2 (three)
-    dice = {(one.reading.reader, one.reading.method): one.overlap.dice for one in found.reference}
+    dice = {(one.reading.reader, one.reading.method): one.overlap.dice for one in study.reference}
     assert dice == {("1", "manual"): 0.5, ("2", "manual"): 1.0, ("1", "semi-automatic"): 1.0, ("2", "semi-automatic"): 0.8}
-    assert {one.slice for one in found.slices} == {1}, "slices that nobody marked say nothing"
-    assert all(one.a.mask.data.size == 1 for one in found.pairs), "no scan's masks are kept"
+    assert {one.slice for one in study.slices} == {1}, "slices that nobody marked say nothing"
+    assert all(one.a.mask.data.size == 1 for one in study.pairs), "no scan's masks are kept"
 
 
 def test_a_scan_read_by_one_method_has_no_reference():
-    found = mask_study([[read("1", "manual", 0), read("2", "manual", 0), read("3", "manual", 0)]])
-    assert found.reference == ()
-    assert [one.why for one in found.reference_left_out] == ["3 readings (manual); needed are 3 or more, of both methods"]
+    study = mask_study([[read("1", "manual", 0), read("2", "manual", 0), read("3", "manual", 0)]])
+    assert study.reference == ()
+    assert [one.why for one in study.reference_left_out] == ["3 readings (manual); needed are 3 or more, of both methods"]
 
 
 def test_before_and_after_pictures_code_what_became_of_each_lesion():
@@ -52,9 +52,9 @@ def test_before_and_after_pictures_code_what_became_of_each_lesion():
     follow_up[7, 0, 2] = 2
     comparison = match_lesions(baseline, follow_up, GRID)
     stir = Volume(np.arange(24.0).reshape(GRID.shape), GRID, "STIR")
-    found = visit_images(
+    images = visit_images(
         {"baseline": stir, "follow_up": stir}, {"baseline": baseline, "follow_up": follow_up}, comparison, most_slices=2
     )
-    assert (found.codes["baseline"][0, 0, 0], found.codes["baseline"][3, 0, 1]) == (1, 2)
-    assert (found.codes["follow_up"][4, 0, 1], found.codes["follow_up"][7, 0, 2]) == (2, 3)
-    assert found.slices == (0, 1)
+    assert (images.codes["baseline"][0, 0, 0], images.codes["baseline"][3, 0, 1]) == (1, 2)
+    assert (images.codes["follow_up"][4, 0, 1], images.codes["follow_up"][7, 0, 2]) == (2, 3)
+    assert images.slices == (0, 1)

@@ -45,5 +45,5 @@ def test_the_srm_of_a_large_even_change_has_an_interval():
     for fall in np.linspace(1.5, 8, 60):
         before = np.zeros(9)
         after = -fall + np.array([-1.2, -1, -0.6, -0.3, 0, 0.3, 0.6, 1, 1.2])
-        found = standardised_response_mean(before, after).srm
-        assert found.low < found.value < found.high
+        srm = standardised_response_mean(before, after).srm
+        assert srm.low < srm.value < srm.high

@@ -122,10 +122,10 @@ def test_pairs_of_a_kind_can_be_summarised_together():
 
 
 def test_by_slice_every_slice_of_every_pair_is_there():
-    found = overlaps_by_slice(
+    by_slice = overlaps_by_slice(
         [reading(mask_of(stack_of(A.data, A.data))), reading(mask_of(stack_of(B.data, A.data)), reader="2")]
     )
-    assert [(one.slice, one.overlap.dice) for one in found] == [(0, 0.4), (1, 1.0)]
+    assert [(one.slice, one.overlap.dice) for one in by_slice] == [(0, 0.4), (1, 1.0)]
 
 
 def test_the_papers_medians_follow_from_its_eight_values():

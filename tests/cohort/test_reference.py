@@ -24,8 +24,8 @@ def readings(masks, subject="s", visit="baseline"):
 
 
 def test_a_voxel_needs_three_of_four_votes():
-    found = composite_reference(MASKS)
-    np.testing.assert_array_equal(found.data, REFERENCE.astype(bool))
+    composite = composite_reference(MASKS)
+    np.testing.assert_array_equal(composite.data, REFERENCE.astype(bool))
 
 
 def test_one_vote_is_the_union_and_all_votes_the_intersection():
@@ -71,12 +71,12 @@ def test_readings_on_other_grids_are_refused():
 
 
 def test_against_the_others_a_reading_has_no_vote_of_its_own():
-    found = against_others(readings(MASKS))
+    compared = against_others(readings(MASKS))
     # two of the three others mark: "11.." and "...1" (but for the second reading: "11.." has 2 of 3, "...1" 2 of 3, "..1." none)
     references = [slice_of(*rows) for rows in (("11..", "...1"), ("111.", "...1"), ("111.", "...1"), ("11..", "...1"))]
     expected = [overlap(mask.data, reference.astype(bool)).dice for mask, reference in zip(MASKS, references, strict=True)]
-    assert [one.overlap.dice for one in found] == pytest.approx(expected)
-    assert {one.standard for one in found} == {"others"}
+    assert [one.overlap.dice for one in compared] == pytest.approx(expected)
+    assert {one.standard for one in compared} == {"others"}
 
 
 def test_a_majority_of_others_needs_three_readings():
@@ -85,6 +85,6 @@ def test_a_majority_of_others_needs_three_readings():
 
 
 def test_an_estimated_truth_is_compared_with_every_reading():
-    found = against_estimate(readings(MASKS), lambda masks: masks[1])
-    assert [one.overlap.dice for one in found] == pytest.approx([6 / 7, 1, 4 / 6, 2 / 6])
-    assert {one.standard for one in found} == {"STAPLE"}
+    compared = against_estimate(readings(MASKS), lambda masks: masks[1])
+    assert [one.overlap.dice for one in compared] == pytest.approx([6 / 7, 1, 4 / 6, 2 / 6])
+    assert {one.standard for one in compared} == {"STAPLE"}

@@ -36,16 +36,16 @@ def test_everything_equals_statsmodels(seed):
 
 
 def test_points_on_a_line_give_the_line_and_no_interval():
-    found = linear_regression([0, 1, 2, 4], [1, 3, 5, 9])
-    assert (found.slope.value, found.intercept.value, found.r_squared) == (2, 1, 1)
-    assert all(math.isnan(value) for value in (found.slope.low, found.slope.high, found.intercept.low, found.p_slope))
-    assert "All 4 points lie on one line" in found.note
-    assert all(np.isnan(found.band([0, 3])[0]))
+    fit = linear_regression([0, 1, 2, 4], [1, 3, 5, 9])
+    assert (fit.slope.value, fit.intercept.value, fit.r_squared) == (2, 1, 1)
+    assert all(math.isnan(value) for value in (fit.slope.low, fit.slope.high, fit.intercept.low, fit.p_slope))
+    assert "All 4 points lie on one line" in fit.note
+    assert all(np.isnan(fit.band([0, 3])[0]))
 
 
 def test_missing_values_leave_their_pair_out():
-    found = linear_regression([0, 1, NAN, 2, 3], [1, 3, 9, 5, None])
-    assert (found.n, found.kept.tolist(), found.slope.value) == (3, [0, 1, 3], 2)
+    fit = linear_regression([0, 1, NAN, 2, 3], [1, 3, 9, 5, None])
+    assert (fit.n, fit.kept.tolist(), fit.slope.value) == (3, [0, 1, 3], 2)
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_missing_values_leave_their_pair_out():
     [([], [], "there are 0"), ([1, 2], [1, 2], "there are 2"), ([4, 4, 4], [1, 2, 3], "all 3 are 4")],
 )
 def test_too_few_pairs_and_a_constant_x_have_no_line(x, y, note):
-    found = linear_regression(x, y)
-    assert note in found.note
-    assert math.isnan(found.slope.value)
-    assert math.isnan(found.r_squared)
-    assert np.isnan(found.line([1.0])).all()
-    assert np.isnan(found.band([1.0])).all()
+    fit = linear_regression(x, y)
+    assert note in fit.note
+    assert math.isnan(fit.slope.value)
+    assert math.isnan(fit.r_squared)
+    assert np.isnan(fit.line([1.0])).all()
+    assert np.isnan(fit.band([1.0])).all()
 
 
 def test_a_constant_y_has_slope_zero_and_no_r2():
-    found = linear_regression([1, 2, 3, 4], [0.1, 0.1, 0.1, 0.1])
-    assert (found.slope.value, found.intercept.value) == (0, 0.1)
-    assert math.isnan(found.p_slope)
-    assert math.isnan(found.r_squared)
-    assert "nothing to explain" in found.note
+    fit = linear_regression([1, 2, 3, 4], [0.1, 0.1, 0.1, 0.1])
+    assert (fit.slope.value, fit.intercept.value) == (0, 0.1)
+    assert math.isnan(fit.p_slope)
+    assert math.isnan(fit.r_squared)
+    assert "nothing to explain" in fit.note
 
 
 def test_large_numbers_lose_nothing():
@@ -117,8 +117,8 @@ def test_copies_of_each_point_have_the_robust_error_of_each_point_once():
     ],
 )
 def test_degenerate_repetitions_have_intervals_with_width_or_none_and_say_why(x, y, subjects):
-    found = linear_regression(x, y, subjects=list(subjects))
-    for one in (found.slope, found.intercept):
-        assert (math.isnan(one.low) and found.note) or one.low < one.value < one.high
-    assert np.isfinite(found.line([0, 1])).all()
-    found.band([0, 1])
+    fit = linear_regression(x, y, subjects=list(subjects))
+    for one in (fit.slope, fit.intercept):
+        assert (math.isnan(one.low) and fit.note) or one.low < one.value < one.high
+    assert np.isfinite(fit.line([0, 1])).all()
+    fit.band([0, 1])

@@ -80,9 +80,9 @@ def expand(both, only_a, only_b, neither):
 
 def test_the_papers_table_of_clinical_response_and_vhi():
     # Hepburn et al. 2023, section 3.5: 11 of 16 responders and 4 of 13 non-responders, agreement in 15 of 29
-    found = cross_table(*expand(11, 5, 9, 4))
-    assert (found.n, found.agreeing, found.missing) == (29, 15, 0)
-    assert found.agreement.value == 15 / 29
+    table = cross_table(*expand(11, 5, 9, 4))
+    assert (table.n, table.agreeing, table.missing) == (29, 15, 0)
+    assert table.agreement.value == 15 / 29
 
 
 @pytest.mark.parametrize("counts", [(11, 5, 9, 4), (20, 1, 2, 6), (1, 2, 0, 9)])
@@ -99,29 +99,29 @@ def test_kappa_and_exact_tests_equal_statsmodels(counts):
 
 @pytest.mark.parametrize(("counts", "kappa"), [((3, 0, 0, 4), 1), ((0, 5, 5, 0), -1)])
 def test_a_kappa_of_one_or_minus_one_has_no_interval(counts, kappa):
-    found = cross_table(*expand(*counts))
-    assert found.kappa.value == pytest.approx(kappa)
-    assert math.isnan(found.kappa.low)
-    assert "leave no error" in found.note
+    table = cross_table(*expand(*counts))
+    assert table.kappa.value == pytest.approx(kappa)
+    assert math.isnan(table.kappa.low)
+    assert "leave no error" in table.note
 
 
 def test_patients_with_an_unknown_response_are_counted_apart():
-    found = cross_table([1, NAN, 0, 1], [1, 1, NAN, 0])
-    assert (found.both, found.only_a, found.n, found.missing) == (1, 1, 2, 2)
+    table = cross_table([1, NAN, 0, 1], [1, 1, NAN, 0])
+    assert (table.both, table.only_a, table.n, table.missing) == (1, 1, 2, 2)
 
 
 def test_one_answer_for_all_has_no_kappa():
-    found = cross_table([1, 1, 1], [1, 1, 1])
-    assert found.agreement.value == 1
-    assert math.isnan(found.kappa.value)
-    assert "same one answer" in found.note
+    table = cross_table([1, 1, 1], [1, 1, 1])
+    assert table.agreement.value == 1
+    assert math.isnan(table.kappa.value)
+    assert "same one answer" in table.note
 
 
 def test_no_patients_no_numbers():
-    found = cross_table([NAN], [1])
-    assert math.isnan(found.agreement.value)
-    assert math.isnan(found.p_mcnemar)
-    assert "No patient" in found.note
+    table = cross_table([NAN], [1])
+    assert math.isnan(table.agreement.value)
+    assert math.isnan(table.p_mcnemar)
+    assert "No patient" in table.note
 
 
 def test_a_response_is_zero_or_one():
@@ -131,8 +131,8 @@ def test_a_response_is_zero_or_one():
 
 def test_the_standardised_response_mean_is_the_mean_change_over_its_sd():
     # changes -2, -1, 0: mean -1, standard deviation 1
-    found = standardised_response_mean([5, 4, 3, NAN], [3, 3, 3, 1])
-    assert (found.srm.value, found.mean_change, found.sd_change, found.n) == (-1, -1, 1, 3)
+    srm = standardised_response_mean([5, 4, 3, NAN], [3, 3, 3, 1])
+    assert (srm.srm.value, srm.mean_change, srm.sd_change, srm.n) == (-1, -1, 1, 3)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -141,17 +141,17 @@ def test_its_interval_holds_the_t_value_with_the_stated_probability(seed):
     n = int(rng.integers(3, 40))
     before = rng.normal(50, 10, n)
     after = before + rng.normal(-6, 8, n)
-    found = standardised_response_mean(before, after)
-    t = found.srm.value * math.sqrt(n)
+    srm = standardised_response_mean(before, after)
+    t = srm.srm.value * math.sqrt(n)
     assert t == pytest.approx(pingouin.ttest(after, before, paired=True)["T"].iloc[0], abs=1e-6)
-    assert stats.nct.sf(t, n - 1, found.srm.low * math.sqrt(n)) == pytest.approx(0.025, abs=1e-6)
-    assert stats.nct.cdf(t, n - 1, found.srm.high * math.sqrt(n)) == pytest.approx(0.025, abs=1e-6)
+    assert stats.nct.sf(t, n - 1, srm.srm.low * math.sqrt(n)) == pytest.approx(0.025, abs=1e-6)
+    assert stats.nct.cdf(t, n - 1, srm.srm.high * math.sqrt(n)) == pytest.approx(0.025, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("before", "after", "note"), [([1], [2], "at least 2"), ([], [], "at least 2"), ([1, 2.2, 3], [2, 3.2, 4], "same")]
 )
 def test_single_patients_and_equal_changes_have_none(before, after, note):
-    found = standardised_response_mean(before, after)
-    assert math.isnan(found.srm.value)
-    assert note in found.note
+    srm = standardised_response_mean(before, after)
+    assert math.isnan(srm.srm.value)
+    assert note in srm.note

@@ -15,13 +15,13 @@ from lib.errors import InputError, SettingsError
 
 def test_srm_and_effect_size_by_hand():
     # changes -4, -2, -6, -4: mean -4, SD sqrt(8 / 3); baselines 10, 12, 14, 12: SD sqrt(8 / 3)
-    found = responsiveness([10, 12, 14, 12], [6, 10, 8, 8])
-    assert found.mean_change.value == -4
-    assert found.srm.value == pytest.approx(-4 / math.sqrt(8 / 3))
-    assert found.effect_size.value == pytest.approx(-4 / math.sqrt(8 / 3))
+    change = responsiveness([10, 12, 14, 12], [6, 10, 8, 8])
+    assert change.mean_change.value == -4
+    assert change.srm.value == pytest.approx(-4 / math.sqrt(8 / 3))
+    assert change.effect_size.value == pytest.approx(-4 / math.sqrt(8 / 3))
     ends = pingouin.ttest([-4, -2, -6, -4], 0)["CI95"].iloc[0]
     # rounded to two decimals there
-    assert (found.mean_change.low, found.mean_change.high) == pytest.approx(tuple(ends), abs=0.006)
+    assert (change.mean_change.low, change.mean_change.high) == pytest.approx(tuple(ends), abs=0.006)
 
 
 def test_the_bootstrap_interval_is_that_of_scipy():
@@ -53,18 +53,18 @@ def test_the_bootstrap_interval_is_that_of_scipy():
     ],
 )
 def test_degenerate_changes_have_a_value_with_width_or_none_and_say_why(before, after):
-    found = responsiveness(before, after)
-    for one in (found.srm, found.srm_bootstrap, found.effect_size, found.mean_change):
+    change = responsiveness(before, after)
+    for one in (change.srm, change.srm_bootstrap, change.effect_size, change.mean_change):
         assert math.isnan(one.low) or one.low < one.high
-    assert found.note or not math.isnan(found.effect_size.value)
+    assert change.note or not math.isnan(change.effect_size.value)
 
 
 def test_two_measures_that_are_one_differ_by_nothing():
     rng = np.random.default_rng(0)
     before, after = rng.normal(10, 3, 12), rng.normal(6, 3, 12)
-    found = compare_srm((before, after), (3 * before, 3 * after))
-    assert found.difference.value == pytest.approx(0, abs=1e-12)
-    assert found.patients.value == pytest.approx(1)
+    comparison = compare_srm((before, after), (3 * before, 3 * after))
+    assert comparison.difference.value == pytest.approx(0, abs=1e-12)
+    assert comparison.patients.value == pytest.approx(1)
     assert compare_srm((before[:3], after[:3]), (before[:3], after[:3])).note
 
 
@@ -72,8 +72,8 @@ def test_a_measure_of_twice_the_srm_needs_a_quarter_of_the_patients():
     before = np.zeros(6)
     sharp, blunt = np.array([-4.0, -4, -4, -2, -2, -2]), np.array([-4.0, -4, -4, 0, 0, 0])
     # SRM 3 / sqrt(1.2) and 2 / sqrt(4.8): three times
-    found = compare_srm((before, sharp), (before, blunt))
-    assert found.patients.value == pytest.approx(1 / 9)
+    comparison = compare_srm((before, sharp), (before, blunt))
+    assert comparison.patients.value == pytest.approx(1 / 9)
     with pytest.raises(InputError, match="patient by patient"):
         compare_srm((before, sharp), (before[:2], blunt[:2]))
 
@@ -82,10 +82,10 @@ def test_a_measure_that_rose_is_not_compared_with_one_that_fell():
     before = np.zeros(6)
     fell = np.array([-4.0, -4, -4, -2, -2, -2])
     for pair in ((-fell, fell), (fell, -fell)):
-        found = compare_srm((before, pair[0]), (before, pair[1]))
-        assert math.isnan(found.patients.value)
-        assert math.isnan(found.difference.value)
-        assert "moved in opposite directions" in found.note
+        comparison = compare_srm((before, pair[0]), (before, pair[1]))
+        assert math.isnan(comparison.patients.value)
+        assert math.isnan(comparison.difference.value)
+        assert "moved in opposite directions" in comparison.note
 
 
 def slow_delong(score, response):
@@ -102,16 +102,16 @@ def test_area_and_interval_of_a_curve(seed):
     rng = np.random.default_rng(seed)
     response = np.r_[np.ones(9), np.zeros(12)]
     score = np.round(rng.normal(response * 0.8, 1), seed % 2)  # with ties, and without
-    found = roc(score, response)
+    curve = roc(score, response)
     area, variance = slow_delong(score, response)
-    assert found.auc.value == pytest.approx(area)
+    assert curve.auc.value == pytest.approx(area)
     u = stats.mannwhitneyu(score[response == 1], score[response == 0]).statistic
-    assert found.auc.value == pytest.approx(u / (9 * 12))
-    assert found.auc.value == pytest.approx(np.trapezoid(found.true_positive, found.false_positive))
+    assert curve.auc.value == pytest.approx(u / (9 * 12))
+    assert curve.auc.value == pytest.approx(np.trapezoid(curve.true_positive, curve.false_positive))
     half = stats.norm.ppf(0.975) * math.sqrt(variance) / (area * (1 - area))
     logit = math.log(area / (1 - area))
-    assert found.auc.low == pytest.approx(1 / (1 + math.exp(half - logit)))
-    assert found.auc.high == pytest.approx(1 / (1 + math.exp(-half - logit)))
+    assert curve.auc.low == pytest.approx(1 / (1 + math.exp(half - logit)))
+    assert curve.auc.high == pytest.approx(1 / (1 + math.exp(-half - logit)))
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_area_and_interval_of_a_curve(seed):
     ],
 )
 def test_curves_that_leave_no_variance_have_no_interval_and_say_why(score, response, area):
-    found = roc(score, response)
-    assert found.auc.value == pytest.approx(area, nan_ok=True)
-    assert math.isnan(found.auc.low)
-    assert found.note
+    curve = roc(score, response)
+    assert curve.auc.value == pytest.approx(area, nan_ok=True)
+    assert math.isnan(curve.auc.low)
+    assert curve.note
 
 
 @pytest.mark.slow
@@ -139,13 +139,13 @@ def test_two_areas_are_compared_as_a_bootstrap_of_patients_compares_them():
     response = np.r_[np.ones(40), np.zeros(40)]
     common = rng.normal(size=80)
     good, poor = response * 1.5 + common, response * 0.5 + common + rng.normal(size=80)
-    found = compare_auc(good, poor, response)
+    comparison = compare_auc(good, poor, response)
     draws = []
     for _ in range(1000):
         rows = np.r_[rng.integers(0, 40, 40), rng.integers(40, 80, 40)]
         draws.append(roc(good[rows], response[rows]).auc.value - roc(poor[rows], response[rows]).auc.value)
-    assert (found.difference.high - found.difference.low) / (2 * 1.96) == pytest.approx(np.std(draws), rel=0.1)
-    assert found.p < 0.05
+    assert (comparison.difference.high - comparison.difference.low) / (2 * 1.96) == pytest.approx(np.std(draws), rel=0.1)
+    assert comparison.p < 0.05
     assert compare_auc(good, good, response).note
     assert math.isnan(compare_auc([1, 2], [1, 2], [1, 0]).p)
 
@@ -185,15 +185,15 @@ def test_vhi_and_sparcc_are_compared_in_the_patients_who_have_both():
     }
     sparcc = {name: (10.0, float(x)) for name, x in zip(subjects[:9], rng.integers(2, 12, 9), strict=True)}
     response = {name: float(n % 2) for n, name in enumerate(subjects)}
-    found = sensitivity(vhi, sparcc, {"BASDAI50": response})
-    assert [found.measures[name].n for name in (VHI_NAME, LOG_VHI, SPARCC_NAME)] == [12, 12, 9]
-    assert found.comparisons[VHI_NAME].n == 9
+    analysis = sensitivity(vhi, sparcc, {"BASDAI50": response})
+    assert [analysis.measures[name].n for name in (VHI_NAME, LOG_VHI, SPARCC_NAME)] == [12, 12, 9]
+    assert analysis.comparisons[VHI_NAME].n == 9
     ratio = np.mean([math.log1p(after) - math.log1p(before) for before, after in vhi.values()])
-    assert found.factor.value == pytest.approx(math.exp(ratio))
-    (telling,) = found.telling
+    assert analysis.factor.value == pytest.approx(math.exp(ratio))
+    (telling,) = analysis.telling
     assert (telling.curves[VHI_NAME].responders, telling.comparison.n) == (6, 9)
-    whole = next(one for one in found.sizes if (one.measure, one.share) == (VHI_NAME, 1.0))
-    assert whole.patients[0.8].value == patients_per_arm(found.measures[VHI_NAME].srm.value)
+    whole = next(one for one in analysis.sizes if (one.measure, one.share) == (VHI_NAME, 1.0))
+    assert whole.patients[0.8].value == patients_per_arm(analysis.measures[VHI_NAME].srm.value)
     assert whole.patients[0.8].low <= whole.patients[0.8].value <= whole.patients[0.8].high
     # SPARCC is constant at baseline
-    assert math.isnan(found.measures[SPARCC_NAME].effect_size.value)
+    assert math.isnan(analysis.measures[SPARCC_NAME].effect_size.value)

@@ -17,9 +17,9 @@ def sheet(quadrants: int) -> SparccSheet:
 
 def test_filled_in_sheets_are_read_back_and_an_empty_one_has_no_score():
     scored = [Scored("anna", 1, "A", sheet(5)), Scored("anna", 1, "B", None), Scored("anna", 1, "C", sheet(0))]
-    found = read_sheets(sheets_text(scored), "s.csv")
-    assert [(one.case, one.sheet and one.sheet.total) for one in found] == [("A", 5), ("B", None), ("C", 0)]
-    assert scores_table(found) == "case,reader,reading,sparcc,sparcc_first_slice\nA,anna,1,5,\nC,anna,1,0,\n"
+    sheets = read_sheets(sheets_text(scored), "s.csv")
+    assert [(one.case, one.sheet and one.sheet.total) for one in sheets] == [("A", 5), ("B", None), ("C", 0)]
+    assert scores_table(sheets) == "case,reader,reading,sparcc,sparcc_first_slice\nA,anna,1,5,\nC,anna,1,0,\n"
 
 
 def test_each_reader_sees_the_cases_in_an_order_of_their_own_and_always_the_same():

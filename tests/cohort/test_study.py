@@ -69,26 +69,26 @@ def test_a_second_reading_and_another_method_stay_apart():
 
 
 def test_response_splits_subjects_and_counts_agreement():
-    found = study_of(*ROWS).response
-    assert found.vhi.subjects == ("S1", "S2", "S3")
-    assert found.vhi.change.tolist() == [-50.0, -55.0, 20.0]
-    assert found.vhi.directions == ("improved", "improved", "worsened")
-    assert found.sparcc.directions == ("improved", "worsened", "unchanged")
-    assert found.primary == "BASDAI and spinal VAS"
+    study = study_of(*ROWS).response
+    assert study.vhi.subjects == ("S1", "S2", "S3")
+    assert study.vhi.change.tolist() == [-50.0, -55.0, 20.0]
+    assert study.vhi.directions == ("improved", "improved", "worsened")
+    assert study.sparcc.directions == ("improved", "worsened", "unchanged")
+    assert study.primary == "BASDAI and spinal VAS"
     # S2: BASDAI fell by 1.0 only; S3 and S4: not known
-    clinical = found.clinical[found.primary]
+    clinical = study.clinical[study.primary]
     assert (clinical["S1"], clinical["S2"]) == (1.0, 0.0)
     assert math.isnan(clinical["S3"])
-    by_names = {(one.a, one.b): one.table for one in found.agreement}
+    by_names = {(one.a, one.b): one.table for one in study.agreement}
     table = by_names["VHI", "SPARCC"]
     assert (table.both, table.only_a, table.only_b, table.neither) == (1, 1, 0, 1)
-    assert by_names["VHI", found.primary].n == 2
-    assert found.change.n == 3
+    assert by_names["VHI", study.primary].n == 2
+    assert study.change.n == 3
 
 
 def test_a_threshold_makes_a_smaller_fall_no_response():
-    found = study_of(*ROWS, settings=StudySettings(vhi_response_mm3=52)).response
-    assert found.vhi.response.tolist() == [0.0, 1.0, 0.0]
+    study = study_of(*ROWS, settings=StudySettings(vhi_response_mm3=52)).response
+    assert study.vhi.response.tolist() == [0.0, 1.0, 0.0]
 
 
 def test_regression_per_reader_is_given_on_request():
@@ -121,9 +121,9 @@ def test_a_rating_counts_once_a_reading():
         reading("S1", "baseline", "b", 1, rating="satisfactory"),
         reading("S2", "baseline", "b", 1),
     ]
-    found = study_of(*rows).ratings
-    assert found.counts == {"satisfactory": 1, "corrected": 0, "failed": 1}
-    assert found.not_rated == 1
+    study = study_of(*rows).ratings
+    assert study.counts == {"satisfactory": 1, "corrected": 0, "failed": 1}
+    assert study.not_rated == 1
     assert study_of(*ROWS).ratings is None
 
 
@@ -133,15 +133,15 @@ def test_effort_is_summed_up_by_reader_and_method():
         reading("S2", "baseline", "a", 1, s=50),
         reading("S1", "baseline", "b", 1, s=9),
     ]
-    found = study_of(*rows).effort
-    assert [(one.reader, one.summary.n, one.summary.median) for one in found] == [("a", 2, 40.0), ("b", 1, 9.0)]
+    study = study_of(*rows).effort
+    assert [(one.reader, one.summary.n, one.summary.median) for one in study] == [("a", 2, 40.0), ("b", 1, 9.0)]
 
 
 def test_what_is_missing_is_a_sentence():
-    found = study_of(reading("S1", "baseline", "a", 5))
-    assert found.relations == "It needs VHI and SPARCC scores; no SPARCC score was given."
-    assert "baseline and follow-up" in found.response
-    assert found.vhi_agreement == ()
+    study = study_of(reading("S1", "baseline", "a", 5))
+    assert study.relations == "It needs VHI and SPARCC scores; no SPARCC score was given."
+    assert "baseline and follow-up" in study.response
+    assert study.vhi_agreement == ()
 
 
 @pytest.mark.parametrize("wrong", [{"truncate_vhi_mm3": 0}, {"vhi_response_mm3": -1}, {"failure_sd": 0}, {"fewest_votes": 0}])

@@ -238,9 +238,9 @@ def test_a_whole_trial_of_scans_shows_what_was_planted(plans):
     keys = list(first)
     assert {key: second[key] - first[key] for key in keys} == masks
     reasons = [planted.get(key) for key in keys]
-    found = disagreements([first[key] for key in keys], [second[key] for key in keys], reasons)
-    assert {keys[one.position] for one in found} <= set(planted)
-    assert len(found) >= 2
+    failures = disagreements([first[key] for key in keys], [second[key] for key in keys], reasons)
+    assert {keys[one.position] for one in failures} <= set(planted)
+    assert len(failures) >= 2
 
     by_kind = {(one.kind, one.method): one.dice for one in summarise_overlaps(overlaps(readings), each_pair=False)}
     # the workflow's readers agree better than readers who draw, as the paper found

@@ -29,27 +29,27 @@ def outline(found):
 
 
 def test_lesions_that_share_a_voxel_persist_and_others_are_new_or_resolved():
-    found = match(slice_of("11...2", "11...2"), slice_of("1.....", "..33.."))
-    assert outline(found) == {
+    matching = match(slice_of("11...2", "11...2"), slice_of("1.....", "..33.."))
+    assert outline(matching) == {
         ("persisting", (1,), (1,), 12.0, 3.0),
         ("resolved", (2,), (), 6.0, 0.0),
         ("new", (), (3,), 0.0, 6.0),
     }
-    assert [found.count(status) for status in ("new", "resolved", "persisting")] == [1, 1, 1]
+    assert [matching.count(status) for status in ("new", "resolved", "persisting")] == [1, 1, 1]
 
 
 def test_changes_add_up_to_the_change_of_the_volume():
-    found = match(slice_of("11...2", "11...2"), slice_of("1.....", "..33.."))
-    assert (found.baseline_mm3, found.follow_up_mm3, found.change_mm3) == pytest.approx((18, 9, -9))
-    persisting = next(one for one in found.lesions if one.status == "persisting")
+    matching = match(slice_of("11...2", "11...2"), slice_of("1.....", "..33.."))
+    assert (matching.baseline_mm3, matching.follow_up_mm3, matching.change_mm3) == pytest.approx((18, 9, -9))
+    persisting = next(one for one in matching.lesions if one.status == "persisting")
     assert (persisting.change_mm3, persisting.relative_change) == pytest.approx((-9, -0.75))
-    assert math.isnan(next(one for one in found.lesions if one.status == "new").relative_change)
-    assert next(one for one in found.lesions if one.status == "resolved").relative_change == -1
+    assert math.isnan(next(one for one in matching.lesions if one.status == "new").relative_change)
+    assert next(one for one in matching.lesions if one.status == "resolved").relative_change == -1
 
 
 def test_a_lesion_that_splits_and_lesions_that_merge_stay_together():
-    found = match(slice_of("111.22", "......"), slice_of("1.2222", "......"))
-    assert outline(found) == {("persisting", (1, 2), (1, 2), 15.0, 15.0)}
+    matching = match(slice_of("111.22", "......"), slice_of("1.2222", "......"))
+    assert outline(matching) == {("persisting", (1, 2), (1, 2), 15.0, 15.0)}
 
 
 def test_lesions_within_the_tolerance_match_and_beyond_it_do_not():
@@ -68,25 +68,25 @@ def test_the_tolerance_counts_millimetres_between_slices():
 
 def test_a_neighbour_hidden_behind_another_lesion_matches_too():
     # follow-up 3 is nearest to baseline 2, but baseline 1 is within reach as well: seen from its side
-    found = match(slice_of("1.2...", "......"), slice_of("...3..", "......"), tolerance_mm=3)
-    assert outline(found) == {("persisting", (1, 2), (3,), 6.0, 3.0)}
+    matching = match(slice_of("1.2...", "......"), slice_of("...3..", "......"), tolerance_mm=3)
+    assert outline(matching) == {("persisting", (1, 2), (3,), 6.0, 3.0)}
 
 
 def test_the_place_of_a_lesion_is_that_at_baseline():
-    found = match(slice_of("11....", "......"), slice_of("111...", "......"))
-    assert found.lesions[0].centroid_mm == (0.0, 0.5, 0.0)
+    matching = match(slice_of("11....", "......"), slice_of("111...", "......"))
+    assert matching.lesions[0].centroid_mm == (0.0, 0.5, 0.0)
 
 
 def test_two_visits_without_lesions_have_no_change():
-    found = match(EMPTY, EMPTY)
-    assert (found.lesions, found.change_mm3) == ((), 0)
+    matching = match(EMPTY, EMPTY)
+    assert (matching.lesions, matching.change_mm3) == ((), 0)
 
 
 @pytest.mark.parametrize(("before", "after"), [(slice_of("11....", "......"), EMPTY), (EMPTY, slice_of("11....", "......"))])
 def test_one_visit_may_be_empty(before, after):
-    found = match(before, after, tolerance_mm=5)
-    assert len(found.lesions) == 1
-    assert abs(found.change_mm3) == pytest.approx(6)
+    matching = match(before, after, tolerance_mm=5)
+    assert len(matching.lesions) == 1
+    assert abs(matching.change_mm3) == pytest.approx(6)
 
 
 def test_maps_that_do_not_fit_are_refused():

@@ -47,16 +47,16 @@ def test_grey_values_in_other_units_are_the_same_scan():
 def test_unlike_is_the_distance_to_the_nearest_labelled_scan_in_spreads():
     # percentiles 16 and 84 of 0..4 are 0.64 and 3.36, so a spread is 1.36; the second number never varies
     features = {name: (float(n), 7.0) for n, name in enumerate("abcde")}
-    found = feature_distance(features, {"a", "c"})
+    distance = feature_distance(features, {"a", "c"})
     one = np.sqrt((1 / 1.36) ** 2 / 2)
-    assert found == pytest.approx({"a": 0, "b": one, "c": 0, "d": one, "e": 2 * one})
+    assert distance == pytest.approx({"a": 0, "b": one, "c": 0, "d": one, "e": 2 * one})
 
 
 def test_without_labelled_scans_the_most_unusual_one_is_the_most_unlike():
     features = {"a": (0.0,), "b": (1.0,), "c": (1.0,), "d": (2.0,), "e": (90.0,)}
-    found = feature_distance(features, ())
-    assert max(found, key=found.__getitem__) == "e"
-    assert found["b"] == 0
+    distance = feature_distance(features, ())
+    assert max(distance, key=distance.__getitem__) == "e"
+    assert distance["b"] == 0
     assert feature_distance({}, ()) == {}
 
 

@@ -57,17 +57,17 @@ def test_no_voxel_changes_side_of_the_lumbosacral_disc_but_at_the_facets(phantom
 
 
 def test_every_lesion_of_a_phantom_has_its_bone_and_side(phantom):
-    found = measure_vhi(phantom.t1w, phantom.stir, normal_bone=phantom.normal_bone, disease_region=phantom.disease_region)
+    result = measure_vhi(phantom.t1w, phantom.stir, normal_bone=phantom.normal_bone, disease_region=phantom.disease_region)
     checked = 0
     for truth in phantom.lesion_table:
-        inside = np.bincount(found.lesion_labels[phantom.lesions == truth.label], minlength=len(found.lesions) + 1)[1:]
-        lesion = found.lesions[int(inside.argmax())]
+        inside = np.bincount(result.lesion_labels[phantom.lesions == truth.label], minlength=len(result.lesions) + 1)[1:]
+        lesion = result.lesions[int(inside.argmax())]
         if inside.max() > 0.7 * lesion.voxels:  # not one that noise has joined with others
             assert (lesion.part, lesion.side) == (truth.bone, truth.side)
             checked += 1
     assert checked >= 6
-    assert sum(part.sensitive_mm3 for part in found.measurement.parts) == pytest.approx(found.measurement.total.sensitive_mm3)
-    assert sum(zone.sensitive_mm3 for zone in found.measurement.zones) == pytest.approx(found.measurement.total.sensitive_mm3)
+    assert sum(part.sensitive_mm3 for part in result.measurement.parts) == pytest.approx(result.measurement.total.sensitive_mm3)
+    assert sum(zone.sensitive_mm3 for zone in result.measurement.zones) == pytest.approx(result.measurement.total.sensitive_mm3)
 
 
 def test_what_is_left_out_is_reported_apart_and_the_rest_is_the_sacroiliac_total(phantom):
@@ -118,10 +118,10 @@ def test_what_a_reader_paints_where_everything_is_left_out_does_not_count_and_is
 
 
 def test_without_joints_every_part_is_other_and_nothing_can_be_left_out():
-    found = handmade()
-    assert found.measurement.parts == (PartExtent("other", "left", 48.0, 24.0), PartExtent("other", "right", 24.0, 0.0))
-    assert {lesion.part for lesion in found.lesions} == {PARTS[0]}
-    assert found.measurement.zones == ()
+    scan = handmade()
+    assert scan.measurement.parts == (PartExtent("other", "left", 48.0, 24.0), PartExtent("other", "right", 24.0, 0.0))
+    assert {lesion.part for lesion in scan.lesions} == {PARTS[0]}
+    assert scan.measurement.zones == ()
     with pytest.raises(InputError, match="What lies above the L4/5 disc cannot be left out: no sacroiliac joint was found"):
         handmade(leave_out_above="l4/5")
 
@@ -136,12 +136,12 @@ def test_a_lesion_across_the_midline_is_called_so():
 def test_parts_are_looked_for_in_the_box_of_the_region_alone_and_are_those_of_the_whole_scan(phantom, anatomy, monkeypatch):
     hang = anatomy.context.hanging.hang
     t1w, region = hang(phantom.t1w.data) / anatomy.context.marrow, np.ascontiguousarray(hang(phantom.disease_region.data))
-    found = parts_of.partition(anatomy.context, t1w, region)
+    parts = parts_of.partition(anatomy.context, t1w, region)
     monkeypatch.setattr(parts_of, "box_of", lambda mask: tuple(slice(0, n) for n in mask.shape))
     whole = parts_of.partition(anatomy.context, t1w, region)
-    for one, other in zip(found, whole, strict=True):
+    for one, other in zip(parts, whole, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert set(np.unique(found[0])) > {SACRUM, ILIUM, LUMBAR}
+    assert set(np.unique(parts[0])) > {SACRUM, ILIUM, LUMBAR}
 
 
 def test_the_joint_space_is_what_lies_near_a_joint_line_by_distances_of_every_voxel(phantom, anatomy):

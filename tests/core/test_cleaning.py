@@ -142,9 +142,9 @@ def test_what_was_painted_counts_where_it_reaches_the_threshold(automatic):
     kept = automatic.lesion_labels == 1
     kept[7, 4, 0] = True  # normal bone of 7.5, cleared by the rule for small groups
     kept[5, 5, 0] = kept[0, 0, 0] = True  # 0.5
-    found = changes_of(automatic, mask(kept, automatic))
-    assert (found.painted_outside, found.painted_below_threshold) == (1, 2)
-    assert (found.lesions_kept, found.lesions_removed) == ((1,), (2,))
+    changes = changes_of(automatic, mask(kept, automatic))
+    assert (changes.painted_outside, changes.painted_below_threshold) == (1, 2)
+    assert (changes.lesions_kept, changes.lesions_removed) == ((1,), (2,))
     cleaned = measure_cleaned(automatic, mask(kept, automatic))
     assert (cleaned.measurement.total.sensitive, cleaned.measurement.total.conservative) == (9, 5)
     # 7.5 stays above 7.35 and falls below 7.7

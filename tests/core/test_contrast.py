@@ -52,8 +52,8 @@ def test_a_series_unlike_its_name_is_warned_of():
 def test_air_muscle_and_fat_of_a_t1w_series_are_far_enough_apart(air, muscle, fat, words):
     data = np.full(GRID.shape, muscle)
     data[:, :10], data[:, 10:24] = air, fat
-    found = t1w_warnings(Volume(data, GRID, "T1W"))
-    assert (not found) if words is None else (words in found[0] and "Check the series" in found[0])
+    warnings = t1w_warnings(Volume(data, GRID, "T1W"))
+    assert (not warnings) if words is None else (words in warnings[0] and "Check the series" in warnings[0])
 
 
 def test_tissues_are_told_apart_by_otsu():

@@ -52,12 +52,12 @@ def test_painted_voxels_count_where_they_are_bright(result):
 
 def test_what_was_not_on_the_screen_is_nobodys_to_remove(result):
     shown = DisplayedLesions.after(LesionField(np.where(result.lesion_labels == 1, 1, 0), result.stir.grid))
-    found = corrections_of(result, Mask(result.lesion_labels == 1, result.stir.grid), shown)
-    assert found == Corrections(regions_appeared=4)
+    corrections = corrections_of(result, Mask(result.lesion_labels == 1, result.stir.grid), shown)
+    assert corrections == Corrections(regions_appeared=4)
 
 
 def test_undone_clicks_of_a_viewer_that_does_not_say_so_are_forgotten(result):
     shown = DisplayedLesions.after(lesion_field(result), [Click("remove", IN_1), Click("remove", IN_2)], [])
     mask = result.lesion_labels == 1
-    found = corrections_of(result, Mask(mask, result.stir.grid), shown.without_undone(mask))
-    assert found == Corrections(clicks_removed=((2, 4),))
+    corrections = corrections_of(result, Mask(mask, result.stir.grid), shown.without_undone(mask))
+    assert corrections == Corrections(clicks_removed=((2, 4),))

@@ -66,7 +66,7 @@ def test_the_gap_is_that_of_the_whole_scan_though_filters_see_a_box(box):
     t1w = rng.uniform(0.2, 1.8, (4, 40, 80)).astype(np.float32)
     region = np.zeros(t1w.shape, dtype=bool)
     region[box] = rng.random(region[box].shape) < 0.9
-    found = joint._gap_score(t1w, region, 1.3)
-    np.testing.assert_array_equal(found, plain_gap(t1w, region, 1.3))
-    assert found.dtype == np.float32
-    assert found.any() == region.any()
+    score = joint._gap_score(t1w, region, 1.3)
+    np.testing.assert_array_equal(score, plain_gap(t1w, region, 1.3))
+    assert score.dtype == np.float32
+    assert score.any() == region.any()

@@ -13,20 +13,20 @@ GRADE = slice_of("1..2.",
 
 
 def test_sensitive_counts_both_grades_and_conservative_the_second():
-    found = measure(GRADE, 7, Grid(GRADE.shape, np.diag([0.5, 0.5, 3.3, 1.0])), midline=0.0)
-    assert (found.total.sensitive, found.total.conservative, found.raw_sensitive) == (5, 2, 7)
-    assert found.total.sensitive_mm3 == pytest.approx(5 * 0.825)
-    assert found.total.conservative_mm3 == pytest.approx(2 * 0.825)
+    measurement = measure(GRADE, 7, Grid(GRADE.shape, np.diag([0.5, 0.5, 3.3, 1.0])), midline=0.0)
+    assert (measurement.total.sensitive, measurement.total.conservative, measurement.raw_sensitive) == (5, 2, 7)
+    assert measurement.total.sensitive_mm3 == pytest.approx(5 * 0.825)
+    assert measurement.total.conservative_mm3 == pytest.approx(2 * 0.825)
 
 
 def test_left_is_the_patients_left():
     # J runs to the patient's right (RAS+ x): columns 0 lie left of x = 1.5, column 3 right of it
     affine = np.array([[0, 1.0, 0, 0], [1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]])
-    found = measure(GRADE, 5, Grid(GRADE.shape, affine), midline=1.5)
-    assert (found.left.sensitive, found.left.conservative) == (3, 1)
-    assert (found.right.sensitive, found.right.conservative) == (2, 1)
+    measurement = measure(GRADE, 5, Grid(GRADE.shape, affine), midline=1.5)
+    assert (measurement.left.sensitive, measurement.left.conservative) == (3, 1)
+    assert (measurement.right.sensitive, measurement.right.conservative) == (2, 1)
 
 
 def test_no_inflammation_is_zero():
-    found = measure(np.zeros_like(GRADE), 0, Grid(GRADE.shape, np.eye(4)), midline=0.0)
-    assert (found.total.sensitive, found.total.sensitive_mm3, found.left.sensitive) == (0, 0.0, 0)
+    measurement = measure(np.zeros_like(GRADE), 0, Grid(GRADE.shape, np.eye(4)), midline=0.0)
+    assert (measurement.total.sensitive, measurement.total.sensitive_mm3, measurement.left.sensitive) == (0, 0.0, 0)

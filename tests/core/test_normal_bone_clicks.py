@@ -29,15 +29,15 @@ def grown(scan, clicks=CLICKS):
 
 
 def test_marrow_about_the_midline_on_the_clicked_and_the_neighbouring_slices_is_taken():
-    found = grown(Pelvis())
-    i, j, k = np.nonzero(found.mask.data)
-    assert found.source == "clicked"
-    assert found.clicks == tuple(CLICKS)
+    bone = grown(Pelvis())
+    i, j, k = np.nonzero(bone.mask.data)
+    assert bone.source == "clicked"
+    assert bone.clicks == tuple(CLICKS)
     assert sorted(set(k)) == [2, 3, 4, 5, 6]
     assert 64.5 - ACROSS_MM <= i.min() < i.max() <= 64.5 + ACROSS_MM
     assert 44 - ALONG_MM <= j.min() < j.max() <= 46 + ALONG_MM
     # the sacrum's middle is even throughout: 30 mm high of which its edges are not even
-    assert np.count_nonzero(found.mask.data[:, :, 4]) > 700
+    assert np.count_nonzero(bone.mask.data[:, :, 4]) > 700
 
 
 def test_a_click_elsewhere_in_the_middle_of_the_sacrum_gives_nearly_the_same_region():
@@ -49,10 +49,10 @@ def test_vessels_and_lesions_are_left_out():
     scan = Pelvis()
     scan.stir[60, 40:50, 3:6] = 300.0  # a vessel, one pixel wide
     scan.stir[70:80, 36:52, 4] = 170.0  # a lesion
-    found = grown(scan).mask.data
-    assert not found[60, 40:50, 3:6].any()
-    assert not found[70:80, 36:52, 4].any()
-    assert found[72:78, 40:48, 2].any()
+    bone = grown(scan).mask.data
+    assert not bone[60, 40:50, 3:6].any()
+    assert not bone[70:80, 36:52, 4].any()
+    assert bone[72:78, 40:48, 2].any()
 
 
 def test_a_click_in_the_ala_takes_the_marrow_there():
@@ -129,9 +129,9 @@ def test_a_grown_region_that_holds_the_automatic_proposal_says_so_and_is_not_cal
     t1w, stir, region = images(Pelvis())
     automatic = propose_normal_bone(t1w, stir, region).mask.data
     at = tuple(int(n) for n in np.argwhere(automatic)[0])
-    found = grown(Pelvis(), [at])
-    assert found.with_proposal
-    assert found.mask.data[automatic].all()
+    bone = grown(Pelvis(), [at])
+    assert bone.with_proposal
+    assert bone.mask.data[automatic].all()
     result = measure_vhi(t1w, stir, normal_bone=NormalBoneClicks((at,)), disease_region=region)
     assert result.stability.stable is not True
     assert any("with the automatic proposal" in one for one in result.warnings)

@@ -16,9 +16,9 @@ TOO_LOW = "1234"  # every proposal gives it a threshold about 10% below the read
 
 
 def test_circles_lie_in_the_middle_of_the_sacrum():
-    found = Pelvis().proposed()
-    assert found.mask.grid is CORONAL
-    i, j, k = np.nonzero(found.mask.data)
+    bone = Pelvis().proposed()
+    assert bone.mask.grid is CORONAL
+    i, j, k = np.nonzero(bone.mask.data)
     # centres at most 5 mm from the midline at 64.5 and the circles' radius below the sacrum's upper end
     assert i.min() >= 64 - 5 - RADIUS_MM
     assert i.max() <= 65 + 5 + RADIUS_MM
@@ -27,8 +27,8 @@ def test_circles_lie_in_the_middle_of_the_sacrum():
     assert j.max() <= 60
     assert set(k) <= {2, 3, 4, 5, 6}
     # 137 pixels of 1 mm lie within 6.5 mm of one; four robust standard deviations cut one in 30000
-    assert 6 * 137 - 3 <= found.mask.voxels <= 6 * 137
-    assert found.confidence == 1.0
+    assert 6 * 137 - 3 <= bone.mask.voxels <= 6 * 137
+    assert bone.confidence == 1.0
 
 
 def test_circles_avoid_what_is_no_even_marrow():
@@ -36,8 +36,8 @@ def test_circles_avoid_what_is_no_even_marrow():
     scan.stir[58:72, 30:60, 2] = 400.0  # a vessel
     scan.t1w[50:80, 30:60, 3] = 150.0  # sclerosis: dark on T1W
     scan.stir[50:80, 30:60, 4] *= np.random.default_rng(0).normal(1, 0.4, (30, 30))  # patchy
-    found = scan.proposed()
-    assert set(np.nonzero(found.mask.data)[2]) <= {5, 6}
+    bone = scan.proposed()
+    assert set(np.nonzero(bone.mask.data)[2]) <= {5, 6}
 
 
 def test_a_bright_voxel_within_a_circle_is_left_out():

@@ -123,16 +123,16 @@ def test_what_no_reader_checked_is_said_first():
 def test_a_region_that_networks_drew_earlier_is_measured_and_judged_as_theirs():
     scan = pair(np.random.default_rng(10))
     drawn = DiseaseRegion(scan.disease_region, "ensemble of 3", 0.3, 0.4)
-    found = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn)
-    assert found.disease_region is drawn
-    assert any("comes without reference values" in warning for warning in found.warnings)
+    result = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn)
+    assert result.disease_region is drawn
+    assert any("comes without reference values" in warning for warning in result.warnings)
     reference = Reference("scans", 5, 0.1, 0.1, 1.0, 1e9)
-    found = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn, reference=reference)
-    assert any("The networks disagree" in warning for warning in found.warnings)
-    assert found.disease_region.rank is None, "this version does not know its reference scans one by one"
+    result = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn, reference=reference)
+    assert any("The networks disagree" in warning for warning in result.warnings)
+    assert result.disease_region.rank is None, "this version does not know its reference scans one by one"
     ranked = replace(reference, disagreements=(0.1, 0.2, 0.4))
-    found = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn, reference=ranked)
-    assert vhi_numbers(found, {})["disease_region"]["disagreement_rank"] == {"above": 2, "of": 3}
+    result = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn, reference=ranked)
+    assert vhi_numbers(result, {})["disease_region"]["disagreement_rank"] == {"above": 2, "of": 3}
     given = measure_vhi(
         scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=scan.disease_region, reference=reference
     )
@@ -145,9 +145,9 @@ def test_the_networks_are_asked_only_when_no_region_is_given():
     def everything(slices: np.ndarray) -> np.ndarray:
         return np.ones_like(slices)
 
-    found = measure_vhi(scan.t1w, scan.stir, [everything, everything], normal_bone=scan.normal_bone)
-    assert found.disease_region.mask.voxels == scan.t1w.data.size
-    assert found.disease_region.member_disagreement == 0.0
+    result = measure_vhi(scan.t1w, scan.stir, [everything, everything], normal_bone=scan.normal_bone)
+    assert result.disease_region.mask.voxels == scan.t1w.data.size
+    assert result.disease_region.member_disagreement == 0.0
     with pytest.raises(ModelError, match="No network was given"):
         measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone)
 

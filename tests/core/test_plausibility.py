@@ -46,12 +46,12 @@ SAGITTAL = ((0, 1, 0), (0, 0, 1), (1, 0, 0))
 def test_lean_is_0_for_coronal_and_90_for_axial_slices(axes, lean, turn):
     for sign in (1, -1):  # a stack stored from back to front lies in the same plane
         i, j, k = axes
-        found = lean_and_turn_deg(grid_along(i, j, tuple(sign * np.array(k))))
+        angles = lean_and_turn_deg(grid_along(i, j, tuple(sign * np.array(k))))
         flipped = lean_and_turn_deg(grid_along(tuple(-np.array(i)), j, k))
-        assert found == pytest.approx(flipped) or abs(found[0]) == pytest.approx(90)
-        assert found[1] == pytest.approx(turn, abs=1e-6)
+        assert angles == pytest.approx(flipped) or abs(angles[0]) == pytest.approx(90)
+        assert angles[1] == pytest.approx(turn, abs=1e-6)
         if lean is not None:
-            assert abs(found[0]) == pytest.approx(lean, abs=0.01)
+            assert abs(angles[0]) == pytest.approx(lean, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_lean_is_0_for_coronal_and_90_for_axial_slices(axes, lean, turn):
     ],
 )
 def test_another_plane_is_named(axes, words):
-    found = warnings_of(grid_along(*axes))
-    assert any(words in one and "Pass the oblique coronal series" in one for one in found), found
+    warnings = warnings_of(grid_along(*axes))
+    assert any(words in one and "Pass the oblique coronal series" in one for one in warnings), warnings
 
 
 def test_slices_along_the_sacrum_are_usual():
@@ -126,9 +126,9 @@ def test_a_region_far_smaller_or_larger_than_ever_is_unusual():
 
 
 def test_without_reference_values_nothing_rests_on_agreement_and_that_is_said_once():
-    found = warnings_of(USUAL, None, member_disagreement=0.5, entropy=0.9)
-    assert len(found) == 1
-    assert "comes without reference values" in found[0]
+    warnings = warnings_of(USUAL, None, member_disagreement=0.5, entropy=0.9)
+    assert len(warnings) == 1
+    assert "comes without reference values" in warnings[0]
 
 
 def test_a_single_network_is_judged_by_its_entropy():
@@ -182,24 +182,24 @@ def box(*spans: tuple[int, int], shape=(20, 20, 30)) -> Mask:
 
 
 def test_a_region_inside_the_frame_and_the_stack_touches_nothing():
-    found = coverage(box((5, 15), (5, 15), (1, 29)))
-    assert (found.front, found.back, found.right, found.left, found.top, found.bottom) == (0, 0, 0, 0, 0, 0)
-    assert found.balance == 1
-    assert found.stack_mm == pytest.approx(99.0)
+    share = coverage(box((5, 15), (5, 15), (1, 29)))
+    assert (share.front, share.back, share.right, share.left, share.top, share.bottom) == (0, 0, 0, 0, 0, 0)
+    assert share.balance == 1
+    assert share.stack_mm == pytest.approx(99.0)
 
 
 def test_shares_are_of_the_regions_own_greatest_extent():
     region = box((0, 10), (2, 19), (0, 20))
     region.data[:5, :, 0] = False  # half of the front slice is left
-    found = coverage(region)
-    assert (found.front, found.back) == (0.5, 0)
+    share = coverage(region)
+    assert (share.front, share.back) == (0.5, 0)
     # columns 0 to 4 lie in 19 slices, 5 to 9 in 20
-    assert found.right == pytest.approx(19 / 20)
-    assert found.left == 0
+    assert share.right == pytest.approx(19 / 20)
+    assert share.left == 0
     # rows: J 17 and 18 of 17, 18, 19 at the top; J 2 of 0, 1, 2 at the bottom
-    assert found.top == pytest.approx(2 / 3)
-    assert found.bottom == pytest.approx(1 / 3)
-    assert found.balance == 0
+    assert share.top == pytest.approx(2 / 3)
+    assert share.bottom == pytest.approx(1 / 3)
+    assert share.balance == 0
 
 
 def with_wing(region: Mask) -> Mask:
@@ -322,8 +322,8 @@ def test_a_study_scan_is_usual(vhi_data, case):
     ("case", "words"), [("1001", "brighter than fat"), ("2016", "brighter than fat"), ("3009", "it is patchy")]
 )
 def test_atypical_marrow_is_told(vhi_data, case, words):
-    found = all_warnings(*manual(vhi_data, case))
-    assert any("The marrow is atypical" in one and words in one for one in found)
+    warnings = all_warnings(*manual(vhi_data, case))
+    assert any("The marrow is atypical" in one and words in one for one in warnings)
 
 
 @pytest.mark.data
@@ -331,8 +331,8 @@ def test_atypical_marrow_is_told(vhi_data, case, words):
 def test_parts_of_a_scan_are_told(vhi_data, case):
     t1w, region = manual(vhi_data, case)
     for name, spans in parts(t1w.grid).items():
-        found = all_warnings(cut(t1w, *spans), replace(region, mask=cut_mask(region.mask, *spans)))
-        assert any("only part of the bone" in one for one in found), name
+        warnings = all_warnings(cut(t1w, *spans), replace(region, mask=cut_mask(region.mask, *spans)))
+        assert any("only part of the bone" in one for one in warnings), name
 
 
 @pytest.mark.data
@@ -341,8 +341,8 @@ def test_other_planes_of_a_scan_are_told(vhi_data):
     bone = Volume(region.mask.data.astype(float), t1w.grid)
     for plane in ("axial", "sagittal", "coronal"):
         cut_bone = resliced(bone, plane)
-        found = all_warnings(resliced(t1w, plane), replace(region, mask=Mask(cut_bone.data > 0.5, cut_bone.grid)))
-        assert f"{plane} by the file's geometry" in " ".join(found)
+        warnings = all_warnings(resliced(t1w, plane), replace(region, mask=Mask(cut_bone.data > 0.5, cut_bone.grid)))
+        assert f"{plane} by the file's geometry" in " ".join(warnings)
 
 
 @pytest.mark.data
@@ -373,8 +373,8 @@ def test_phantoms_are_usual_and_their_variants_are_told():
     assert all_warnings(study.t1w, region) == ()
     assert any("fat-suppressed" in one for one in all_warnings(study.stir, region))
     spans = parts(study.grid)["front half of the slices"]
-    found = all_warnings(cut(study.t1w, *spans), replace(region, mask=cut_mask(region.mask, *spans)))
-    assert any("only part of the bone" in one for one in found)
+    warnings = all_warnings(cut(study.t1w, *spans), replace(region, mask=cut_mask(region.mask, *spans)))
+    assert any("only part of the bone" in one for one in warnings)
     for series in (T2W, PROTON_DENSITY):
         with painted_as(series):
             other, region = phantom()

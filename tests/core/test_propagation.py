@@ -40,14 +40,14 @@ def result() -> VhiResult:
     bone = np.zeros_like(region)
     bone[5:8, :, 1:4] = True
     t1w = 500.0 + np.arange(stir.size).reshape(stir.shape) % 7
-    found = measure_vhi(
+    result = measure_vhi(
         Volume(t1w, STIR_GRID, "T1W"),
         Volume(stir, STIR_GRID, "STIR"),
         normal_bone=Mask(bone, STIR_GRID),
         disease_region=Mask(region, STIR_GRID),
     )
-    assert [lesion.voxels for lesion in found.lesions] == [18, 4]
-    return found
+    assert [lesion.voxels for lesion in result.lesions] == [18, 4]
+    return result
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_percentiles_of_a_region_are_those_of_the_ramp_over_its_voxels(result: V
 
 
 def test_regions_carry_the_segments_names_and_their_voxels(result: VhiResult):
-    found = image_statistics(ramp(STIR_GRID), result)
-    assert {one.region: one.voxels for one in found.regions} == {
+    statistics = image_statistics(ramp(STIR_GRID), result)
+    assert {one.region: one.voxels for one in statistics.regions} == {
         "normal bone": 3 * 10 * 3,
         "disease region": 240,
         "inflammation": 22,
@@ -93,21 +93,21 @@ def test_regions_carry_the_segments_names_and_their_voxels(result: VhiResult):
 
 def test_a_part_outside_the_field_of_view_is_left_out_and_said(result: VhiResult):
     # the STIR grid cut to I = 0..5: of the region's i = 1..10, five of ten columns are left
-    found = image_statistics(ramp(Grid((6, 10, 5), STIR_GRID.affine)), result)
-    assert found.regions[1].inside_share == pytest.approx(0.5)
-    assert found.lesions[0].inside_share == 1.0
-    assert found.lesions[1].inside_share == 0.0
-    assert found.lesions[1].mean is None
-    assert found.lesions[1].p95 is None
+    statistics = image_statistics(ramp(Grid((6, 10, 5), STIR_GRID.affine)), result)
+    assert statistics.regions[1].inside_share == pytest.approx(0.5)
+    assert statistics.lesions[0].inside_share == 1.0
+    assert statistics.lesions[1].inside_share == 0.0
+    assert statistics.lesions[1].mean is None
+    assert statistics.lesions[1].p95 is None
 
 
 def test_a_region_without_voxels_has_no_values(result: VhiResult):
     nothing = replace(result, grade=np.zeros_like(result.grade), lesion_labels=np.zeros_like(result.lesion_labels), lesions=())
-    found = image_statistics(ramp(STIR_GRID), nothing)
-    assert found.regions[2].voxels == 0
-    assert found.regions[2].inside_share is None
-    assert found.regions[2].mean is None
-    assert found.lesions == ()
+    statistics = image_statistics(ramp(STIR_GRID), nothing)
+    assert statistics.regions[2].voxels == 0
+    assert statistics.regions[2].inside_share is None
+    assert statistics.regions[2].mean is None
+    assert statistics.lesions == ()
 
 
 def test_an_image_of_another_place_is_refused(result: VhiResult):

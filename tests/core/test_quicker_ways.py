@@ -135,9 +135,9 @@ def test_a_list_of_gestures_measures_what_passes_over_the_whole_region_measure(v
             keep = replay(lesion_field(automatic), clicks[:count], np.ones(len(automatic.lesions) + 1, dtype=bool)).keep
             slices = np.arange(automatic.grade.shape[2])
             kept = Mask(keep[automatic.lesion_labels, slices], automatic.stir.grid, "inflammation")
-            found = measure_cleaned(automatic, kept)
+            cleaned = measure_cleaned(automatic, kept)
             slow = cleaning._CleanedAt(automatic, kept)
-            compare_with_passes(found, automatic, kept, slow)
+            compare_with_passes(cleaned, automatic, kept, slow)
 
 
 def compare_with_passes(found, automatic, kept, slow):

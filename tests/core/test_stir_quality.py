@@ -36,9 +36,9 @@ def stir(*, left_fat: float = 30.0, air: float = 1.0) -> Volume:
 
 
 def test_even_fat_and_dark_air_say_nothing():
-    found = stir_quality(T1W, stir())
-    assert found.fat_unevenness == pytest.approx(1.0)
-    assert found.air == pytest.approx(1.0 / 20.0)
+    quality = stir_quality(T1W, stir())
+    assert quality.fat_unevenness == pytest.approx(1.0)
+    assert quality.air == pytest.approx(1.0 / 20.0)
     assert list(stir_warnings(T1W, stir())) == []
 
 

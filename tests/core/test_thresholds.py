@@ -22,31 +22,31 @@ def published_loop(sample: np.ndarray) -> tuple[float, float]:
 
 def test_the_first_multiple_stands_when_the_maximum_is_near():
     # quartiles 2 and 4, so IQR 2; 4 + 1.5 * 2 = 7, and 7.5 - 7 lies between 0 and IQR / 2
-    found = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 7.5]))
-    assert (found.q1, found.q3, found.iqr) == (2.0, 4.0, 2.0)
-    assert (found.sensitive, found.conservative, found.multiple, found.n_normal_bone) == (7.0, 7.5, 1.5, 5)
+    thresholds = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 7.5]))
+    assert (thresholds.q1, thresholds.q3, thresholds.iqr) == (2.0, 4.0, 2.0)
+    assert (thresholds.sensitive, thresholds.conservative, thresholds.multiple, thresholds.n_normal_bone) == (7.0, 7.5, 1.5, 5)
 
 
 def test_the_multiple_is_raised_until_the_gap_is_less_than_half_the_iqr():
     # 9 - (4 + n * 2) < 1 first at n = 2.05 (2.0 gives exactly 1, which is not less)
-    found = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 9.0]))
-    assert found.multiple == 2.05
-    assert found.sensitive == pytest.approx(8.1, abs=1e-12)
+    thresholds = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 9.0]))
+    assert thresholds.multiple == 2.05
+    assert thresholds.sensitive == pytest.approx(8.1, abs=1e-12)
 
 
 def test_the_multiple_is_lowered_where_the_first_one_already_exceeds_the_maximum():
     # 4 + 1.5 * 2 = 7 > 6; 6 - (4 + n * 2) > 0 first at n = 0.95 (1.0 gives exactly 0)
-    found = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 6.0]))
-    assert found.multiple == 0.95
-    assert found.sensitive == pytest.approx(5.9, abs=1e-12)
+    thresholds = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 6.0]))
+    assert thresholds.multiple == 0.95
+    assert thresholds.sensitive == pytest.approx(5.9, abs=1e-12)
 
 
 def test_a_round_multiple_gives_a_round_threshold():
     # q1 100, q3 200, max 399: the multiple is 1.5 and the threshold 350 to the bit, so a voxel of 350 counts
     assert thresholds_from(np.array([50.0, 100.0, 150.0, 200.0, 399.0])).sensitive == 350.0
     # 1.5 + 2 * 0.05 is the decimal 1.6, not 1.6000000000000001: 3 + 1.6 * 1
-    found = thresholds_from(np.array([1.0, 2.0, 2.5, 3.0, 5.06]))
-    assert (found.multiple, found.sensitive) == (1.6, 4.6)
+    thresholds = thresholds_from(np.array([1.0, 2.0, 2.5, 3.0, 5.06]))
+    assert (thresholds.multiple, thresholds.sensitive) == (1.6, 4.6)
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -54,22 +54,22 @@ def test_the_closed_form_equals_the_published_loop(seed):
     rng = np.random.default_rng(seed)
     sample = rng.gamma(rng.uniform(0.5, 20), rng.uniform(1, 100), size=int(rng.integers(5, 400)))
     multiple, sensitive = published_loop(sample)
-    found = thresholds_from(sample)
-    assert found.multiple == pytest.approx(multiple, abs=1e-9)
-    assert found.sensitive == pytest.approx(sensitive, rel=1e-12)
+    thresholds = thresholds_from(sample)
+    assert thresholds.multiple == pytest.approx(multiple, abs=1e-9)
+    assert thresholds.sensitive == pytest.approx(sensitive, rel=1e-12)
 
 
 @given(st.lists(st.integers(0, 3000), min_size=2, max_size=60))
 def test_any_sample_gives_ordered_thresholds_or_is_refused(values):
     sample = np.array(values, dtype=float)
     try:
-        found = thresholds_from(sample)
+        thresholds = thresholds_from(sample)
     except NormalBoneError:
         return
-    gap = found.conservative - found.sensitive
-    assert found.conservative == sample.max()
+    gap = thresholds.conservative - thresholds.sensitive
+    assert thresholds.conservative == sample.max()
     # half the IQR, or one step below the maximum when the multiple had to be lowered; a hair for rounding
-    assert 0 < gap <= max(found.iqr / 2, 0.05 * found.iqr) * (1 + 1e-9)
+    assert 0 < gap <= max(thresholds.iqr / 2, 0.05 * thresholds.iqr) * (1 + 1e-9)
 
 
 @given(st.floats(1e-3, 1e4))
@@ -83,23 +83,23 @@ def test_thresholds_scale_with_the_intensities(factor):
 
 def test_a_percentile_may_stand_in_for_the_maximum():
     sample = np.append(np.arange(101.0), 1000.0)
-    found = thresholds_from(sample, ThresholdRule(upper_percentile=95))
-    assert found.conservative == np.percentile(sample, 95) < 1000
+    thresholds = thresholds_from(sample, ThresholdRule(upper_percentile=95))
+    assert thresholds.conservative == np.percentile(sample, 95) < 1000
 
 
 def test_the_robust_rule_is_worked_out_from_the_slices_and_the_whole():
     # one slice of 0, 1, ..., 40 twice: quartiles 10 and 30, far fence 30 + 3 * 20 = 90; its brightest voxel 40 lies below
     sample = np.repeat(np.arange(41.0), 2)
-    found = thresholds_from(sample, ThresholdRule(rule="robust"))
-    assert (found.q1, found.q3, found.rule) == (10.0, 30.0, "robust")
-    assert found.conservative == (40 + 90) / 2
-    assert found.sensitive == pytest.approx(65 - 0.6 * 20)
-    assert found.multiple == pytest.approx((53 - 30) / 20)
+    thresholds = thresholds_from(sample, ThresholdRule(rule="robust"))
+    assert (thresholds.q1, thresholds.q3, thresholds.rule) == (10.0, 30.0, "robust")
+    assert thresholds.conservative == (40 + 90) / 2
+    assert thresholds.sensitive == pytest.approx(65 - 0.6 * 20)
+    assert thresholds.multiple == pytest.approx((53 - 30) / 20)
     # a second slice, 10 brighter, of half as many voxels: brightest 50; the whole sample's quartiles are numpy's
     both = np.concatenate([sample, np.arange(41.0) + 10])
     q1, q3 = np.percentile(both, [25, 75])
-    found = thresholds_from(both, ThresholdRule(rule="robust"), np.repeat([3, 7], [82, 41]))
-    assert found.conservative == pytest.approx(((40 + 50) / 2 + q3 + 3 * (q3 - q1)) / 2)
+    thresholds = thresholds_from(both, ThresholdRule(rule="robust"), np.repeat([3, 7], [82, 41]))
+    assert thresholds.conservative == pytest.approx(((40 + 50) / 2 + q3 + 3 * (q3 - q1)) / 2)
 
 
 def test_one_bright_voxel_moves_the_papers_threshold_and_hardly_the_robust_one():
@@ -131,12 +131,12 @@ def test_robust_thresholds_scale_with_the_intensities(factor, slices):
 def test_any_sample_gives_ordered_robust_thresholds_or_is_refused(values, slices):
     sample = np.array(values, dtype=float)
     try:
-        found = thresholds_from(sample, ThresholdRule(rule="robust"), np.arange(sample.size) % slices)
+        thresholds = thresholds_from(sample, ThresholdRule(rule="robust"), np.arange(sample.size) % slices)
     except NormalBoneError:
         return
-    assert found.q3 < found.conservative
-    assert found.conservative - found.sensitive == pytest.approx(0.6 * found.iqr)
-    assert found.sensitive == pytest.approx(found.q3 + found.multiple * found.iqr)
+    assert thresholds.q3 < thresholds.conservative
+    assert thresholds.conservative - thresholds.sensitive == pytest.approx(0.6 * thresholds.iqr)
+    assert thresholds.sensitive == pytest.approx(thresholds.q3 + thresholds.multiple * thresholds.iqr)
 
 
 def test_a_slice_with_few_voxels_has_no_say_of_its_own():

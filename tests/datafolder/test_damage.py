@@ -95,11 +95,11 @@ def test_a_case_with_a_damaged_mask_is_not_handed_out_and_is_named(used, tmp_pat
     damage(study_folder.folder / ".vhi" / "cases" / "a" / "submissions" / "0001-anna" / "disease_region.nii.gz", "cut")
     with asking(monkeypatch, study_folder) as client:
         offered = client.post("/activelearning/first", json={"client_id": "eve"}).json()
-        told = client.get("/vhi/cases").json()
+        content = client.get("/vhi/cases").json()
         health = client.get("/vhi/health").json()
     assert offered["id"] == "b_STIR"
-    assert [(one["name"], "disease_region.nii.gz" in one["reason"]) for one in told["waiting"]] == [("a", True)]
-    assert told["damaged"][0]["files"] == ["cases/a/submissions/0001-anna/disease_region.nii.gz"]
+    assert [(one["name"], "disease_region.nii.gz" in one["reason"]) for one in content["waiting"]] == [("a", True)]
+    assert content["damaged"][0]["files"] == ["cases/a/submissions/0001-anna/disease_region.nii.gz"]
     assert (health["status"], health["findings"][0]["name"]) == ("impaired", "damaged")
 
 

@@ -79,9 +79,9 @@ def test_a_saved_label_comes_back_flattened_to_its_reader(store, tmp_path):
     np.testing.assert_array_equal(back, labels)
     np.testing.assert_allclose(grid.affine, SCAN.stir.grid.affine, atol=1e-5)
     assert store.get_label_info("a_STIR", "final")["label_info"] == NAMES["label_info"]
-    told = store.submission_info("a_STIR", "0001-anna")
-    assert (told["reader"], told["reading"], told["measured"]) == ("anna", 1, True)
-    assert told["report"] == "/vhi/report?image=a_STIR&reader=anna&form=html"
+    info = store.submission_info("a_STIR", "0001-anna")
+    assert (info["reader"], info["reading"], info["measured"]) == ("anna", 1, True)
+    assert info["report"] == "/vhi/report?image=a_STIR&reader=anna&form=html"
     _identity.set(Identity("bela", "reader"))
     with pytest.raises(NotFoundError, match="no label 'final' of a_STIR by you"):
         store.get_label_uri("a_STIR", "final")

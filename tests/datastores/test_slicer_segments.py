@@ -25,8 +25,8 @@ def test_a_segment_without_voxels_keeps_its_place():
 
 def test_a_gap_in_idx_left_by_a_scribble_does_not_move_the_names():
     # the first segment was a scribble, which Slicer counts and does not export
-    found = segments_of([{"name": "a", "idx": 2}, {"name": "b", "idx": 3}], saved(1, 2))
-    assert found == (("a", 1), ("b", 2))
+    segments = segments_of([{"name": "a", "idx": 2}, {"name": "b", "idx": 3}], saved(1, 2))
+    assert segments == (("a", 1), ("b", 2))
 
 
 def test_idx_counts_where_the_order_cannot_be_right():

@@ -147,12 +147,12 @@ def test_apache_passes_on_nothing_that_a_client_forwards_for_itself(tmp_path, pr
         try:
             with proxying.apache(tmp_path, f"http://127.0.0.1:{server.server_port}", prefix) as port:
                 url, sent = f"https://127.0.0.1:{port}{prefix}/auth/", {**stranger, "X-Forwarded-Prefix": "/elsewhere"}
-                told = proxying.session(tmp_path).get(url, headers=sent, timeout=30).json()
+                content = proxying.session(tmp_path).get(url, headers=sent, timeout=30).json()
         finally:
             server.shutdown()
-    assert "elsewhere" not in json.dumps(told)
-    assert told.get("X-Forwarded-Prefix") == forwarded
-    assert (told["X-Forwarded-For"], told["X-Forwarded-Proto"]) == ("127.0.0.1", "https")
+    assert "elsewhere" not in json.dumps(content)
+    assert content.get("X-Forwarded-Prefix") == forwarded
+    assert (content["X-Forwarded-For"], content["X-Forwarded-Proto"]) == ("127.0.0.1", "https")
 
 
 def test_a_reader_signs_in_and_both_cookies_are_for_tls_alone(site):

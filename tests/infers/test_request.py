@@ -15,14 +15,14 @@ def asked(**params):
 
 
 def test_what_slicer_sends_is_understood():
-    found = asked(**SLICER, show="both", min_pixels="4")
-    assert (found.image_id, found.reader, found.suffix, found.compress) == ("7_STIR", "anna", ".nrrd", True)
-    assert found.options == {"show": "both", "min_pixels": "4"}
+    request = asked(**SLICER, show="both", min_pixels="4")
+    assert (request.image_id, request.reader, request.suffix, request.compress) == ("7_STIR", "anna", ".nrrd", True)
+    assert request.options == {"show": "both", "min_pixels": "4"}
 
 
 def test_what_ohif_sends_is_understood():
-    found = asked(**OHIF)
-    assert (found.reader, found.suffix, found.compress, found.options) == (None, ".nrrd", False, {})
+    request = asked(**OHIF)
+    assert (request.reader, request.suffix, request.compress, request.options) == (None, ".nrrd", False, {})
 
 
 def test_an_empty_cell_of_the_option_table_is_the_default():

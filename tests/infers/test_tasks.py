@@ -46,8 +46,8 @@ def test_the_table_sent_back_as_it_is_are_the_default_settings():
 def test_what_viewers_are_told_is_json_and_the_harmless_task_comes_first():
     tasks = infer_tasks(service=None)
     assert list(tasks) == ["disease_region", "normal_bone", "vhi", "vhi_clean", "normal_bone_clicks"]
-    told = json.loads(json.dumps({name: task.info() for name, task in tasks.items()}))
-    assert told["vhi_clean"]["type"] == "deepgrow"
-    assert told["vhi_clean"]["labels"] == {"inflammation": 1}
-    assert told["vhi"]["dimension"] == 3
+    content = json.loads(json.dumps({name: task.info() for name, task in tasks.items()}))
+    assert content["vhi_clean"]["type"] == "deepgrow"
+    assert content["vhi_clean"]["labels"] == {"inflammation": 1}
+    assert content["vhi"]["dimension"] == 3
     assert all(task.is_valid() for task in tasks.values())

@@ -125,8 +125,8 @@ def test_an_odd_level_is_stretched_to_the_skip_from_corner_to_corner():
         net.up_path[0].UpBlock[1].weight.fill_(1.0)
         net.last_layer.weight.fill_(1.0)
         # 5 pixels pooled to 2, the last one dropped: the larger of each pair
-        found = net(torch.tensor([1.0, 3.0, 2.0, 7.0, 9.0]).expand(1, 1, 5, 5))[0, 0, 0]
-    torch.testing.assert_close(found, torch.tensor([3.0, 4.0, 5.0, 6.0, 7.0]))
+        network = net(torch.tensor([1.0, 3.0, 2.0, 7.0, 9.0]).expand(1, 1, 5, 5))[0, 0, 0]
+    torch.testing.assert_close(network, torch.tensor([3.0, 4.0, 5.0, 6.0, 7.0]))
 
 
 def test_gradients_are_those_of_the_plain_network_to_the_last_bit(monkeypatch):

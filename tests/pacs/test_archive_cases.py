@@ -69,11 +69,11 @@ class Site:
         return PacsCases(self.client, self.folder / "data", config=PacsConfig(**{**settings, **config}))
 
     def service(self, cases=None, **config) -> VhiService:
-        found = VhiService(
+        service = VhiService(
             cases or self.cases(), data=self.folder / "data", model_dir=self.folder / "none", config=StudyConfig(**config)
         )
-        look(found)
-        return found
+        look(service)
+        return service
 
 
 @pytest.fixture

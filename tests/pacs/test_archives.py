@@ -73,13 +73,13 @@ def test_a_search_of_studies_finds_what_its_query_says(door, query, hit):
 
 
 def test_a_search_by_uid_finds_that_study_alone(door):
-    found = door.matches(f"/studies?StudyInstanceUID={door.study.study_uid}")
-    assert values(found, "0020000D") == {door.study.study_uid}
-    assert len(found) == 1
-    assert found[0]["00100020"]["Value"] == ["P3"]
-    assert found[0]["00080061"]["Value"] == ["MR"]
-    assert found[0]["00201206"]["Value"] == [2]  # series
-    assert found[0]["00201208"]["Value"] == [26]  # instances
+    matches = door.matches(f"/studies?StudyInstanceUID={door.study.study_uid}")
+    assert values(matches, "0020000D") == {door.study.study_uid}
+    assert len(matches) == 1
+    assert matches[0]["00100020"]["Value"] == ["P3"]
+    assert matches[0]["00080061"]["Value"] == ["MR"]
+    assert matches[0]["00201206"]["Value"] == [2]  # series
+    assert matches[0]["00201208"]["Value"] == [26]  # instances
 
 
 def test_limit_and_offset_page_through_what_is_found(door):
@@ -90,22 +90,22 @@ def test_limit_and_offset_page_through_what_is_found(door):
 
 
 def test_series_carry_what_was_asked_for(door):
-    found = door.matches(f"/studies/{door.study.study_uid}/series?includefield=0008103E&includefield=00080060")
-    assert {one["0020000E"]["Value"][0]: one["0008103E"]["Value"][0] for one in found} == {
+    matches = door.matches(f"/studies/{door.study.study_uid}/series?includefield=0008103E&includefield=00080060")
+    assert {one["0020000E"]["Value"][0]: one["0008103E"]["Value"][0] for one in matches} == {
         door.study.t1w_uid: "T1W",
         door.study.stir_uid: "STIR",
     }
-    assert values(found, "00080060") == {"MR"}
+    assert values(matches, "00080060") == {"MR"}
     assert values(door.matches(f"/studies/{door.study.study_uid}/series?Modality=SEG"), "0020000E") == set()
     one = door.matches(f"/studies/{door.study.study_uid}/series?SeriesInstanceUID={door.study.stir_uid}")
     assert values(one, "0020000E") == {door.study.stir_uid}
 
 
 def test_metadata_say_what_the_files_say(door):
-    found = door.matches(f"/studies/{door.study.study_uid}/series/{door.study.stir_uid}/metadata")
+    matches = door.matches(f"/studies/{door.study.study_uid}/series/{door.study.stir_uid}/metadata")
     files = {str(one.SOPInstanceUID): one for one in (pydicom.dcmread(path) for path in door.study.files("STIR"))}
-    assert values(found, "00080018") == files.keys()
-    for one in found:
+    assert values(matches, "00080018") == files.keys()
+    for one in matches:
         file = files[one["00080018"]["Value"][0]]
         assert one["00200032"]["Value"] == pytest.approx([float(x) for x in file.ImagePositionPatient])
         assert one["00200037"]["Value"] == pytest.approx([float(x) for x in file.ImageOrientationPatient])
@@ -185,8 +185,8 @@ def test_what_is_not_there_is_404_or_empty(door, uid):
 def test_what_was_stored_is_found_again_after_a_restart(own_archive, study):
     own_archive.store(study.files())
     own_archive.restart()
-    found = own_archive.query(f"/series?StudyInstanceUID={study.study_uid}")
-    assert values(found, "0020000E") == {study.t1w_uid, study.stir_uid}
+    matches = own_archive.query(f"/series?StudyInstanceUID={study.study_uid}")
+    assert values(matches, "0020000E") == {study.t1w_uid, study.stir_uid}
 
 
 @pytest.mark.pacs

@@ -89,9 +89,9 @@ def test_a_file_that_is_no_dicom_is_refused_before_anything_is_sent(archive, stu
 @pytest.mark.parametrize("login", [{"password": "no-such-secret"}, {"user": None, "password": None}])
 def test_a_wrong_login_is_told_without_the_password(orthanc, login):
     client = client_of(orthanc, **login)
-    with pytest.raises(ArchiveRefusal, match="refuses the login") as told:
+    with pytest.raises(ArchiveRefusal, match="refuses the login") as error:
         client.studies()
-    assert "no-such-secret" not in str(told.value) + repr(client)
+    assert "no-such-secret" not in str(error.value) + repr(client)
     assert not client.is_up()
 
 
@@ -162,9 +162,9 @@ def test_an_address_that_is_none_is_refused(url):
 
 
 def test_a_login_in_the_address_is_refused_and_not_shown():
-    with pytest.raises(SettingsError, match="carries a login") as told:
+    with pytest.raises(SettingsError, match="carries a login") as error:
         Archive("http://anna:secret@archive.example/dicom-web")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(error.value)
 
 
 @pytest.fixture

@@ -56,9 +56,9 @@ def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_ortha
         submit(REGION, archived_case.region)
         submit(BONE, archived_case.bone)
         own_orthanc.stop()
-        told = submit(INFLAMMATION, archived_case.lesions == 2)
-        assert told["measured"]
-        assert not told["archive"]["stored"]
+        info = submit(INFLAMMATION, archived_case.lesions == 2)
+        assert info["measured"]
+        assert not info["archive"]["stored"]
         assert wait_for(lambda: ask("/vhi/archive")["last_error"], PATIENCE_S, "the outbox failed")
         assert ask("/vhi/archive")["waiting"] >= 1
         own_orthanc.start()

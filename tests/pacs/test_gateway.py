@@ -110,8 +110,8 @@ def test_the_archives_own_password_is_none_here(front, archive):
 
 def test_what_a_reader_stores_is_in_the_audit_log(front, stored):
     body, kind = stow_body([stored.files()[0].read_bytes()])
-    found = front.session().post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
-    assert found.status_code == 200
+    answer = front.session().post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
+    assert answer.status_code == 200
     assert front.app.service.audit.events[-1] == ("stored in archive", "anna")
 
 
@@ -123,9 +123,9 @@ def test_what_a_reader_stores_is_known_as_theirs_and_what_an_administrator_store
     body, kind = stow_body([path.read_bytes() for path in stored.files()[:2]])
     uids = {pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in stored.files()[:2]}
     for name in ("anna", "root"):
-        found = front.session(name).post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
+        answer = front.session(name).post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
         # the answer is passed on all the same
-        assert {one["00081155"]["Value"][0] for one in found.json()["00081199"]["Value"]} == uids
+        assert {one["00081155"]["Value"][0] for one in answer.json()["00081199"]["Value"]} == uids
     assert [({*one}, reader) for one, reader in noted] == [(uids, "anna")]
 
 
@@ -354,10 +354,10 @@ def test_a_body_that_was_cut_off_is_not_stored(front, archive, stored):
     new.save_as(path := stored.folder / "cut.tmp")
     body, kind = stow_body([path.read_bytes()])
     path.unlink()
-    found = front.session().post(
+    answer = front.session().post(
         f"{front.dicomweb}/studies", data=body[:-5000], headers={**JSON, "Content-Type": kind}, timeout=30
     )
-    assert "last boundary" in sentence(found, 400)
+    assert "last boundary" in sentence(answer, 400)
     assert archive.query(f"/studies?StudyInstanceUID={uid}") == []
 
 
@@ -372,11 +372,11 @@ def test_a_body_beyond_the_limit_is_refused_and_not_stored(archive, study, tmp_p
                 yield body[start : start + 65536]
 
         try:
-            found = session.post(f"{front.dicomweb}/studies", data=pieces(), headers={"Content-Type": kind}, timeout=30)
+            answer = session.post(f"{front.dicomweb}/studies", data=pieces(), headers={"Content-Type": kind}, timeout=30)
         except requests.ConnectionError:
             pass  # it was ended while we were still sending
         else:
-            sentence(found, 413)
+            sentence(answer, 413)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,7 @@ def test_an_error_of_the_archive_becomes_one_sentence_of_ours(status, becomes, t
     ):
         found = front.session().get(f"{front.dicomweb}/studies", timeout=30)
         sentence(found, becomes)
-    told = everything(found)
+    text = everything(found)
     for secret in (
         NAME,
         SECRET,
@@ -443,7 +443,7 @@ def test_an_error_of_the_archive_becomes_one_sentence_of_ours(status, becomes, t
         "X-Debug",
         str(upstream.port),
     ):
-        assert secret not in told, secret
+        assert secret not in text, secret
         assert secret not in caplog.text or secret == str(upstream.port)
     assert len(upstream.asked) == 1  # redirects are not followed
 
@@ -497,9 +497,9 @@ def test_no_answer_names_the_archive(front, archive, stored):
     ]
     answers.append(session.post(f"{front.dicomweb}/studies", data=body, headers={**JSON, "Content-Type": kind}, timeout=60))
     for found in answers:
-        told = everything(found)
+        text = everything(found)
         for secret in (f":{archive.port}", *(archive.auth or ())):
-            assert secret not in told, (found.url, secret)
+            assert secret not in text, (found.url, secret)
 
 
 def test_the_server_log_holds_neither_uids_nor_the_password(front, archive, stored, caplog):
@@ -622,8 +622,8 @@ def test_an_answer_to_storing_that_was_cut_off_is_told(study, tmp_path):
     cut = b'HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\nContent-Length: 1000\r\n\r\n{"0008'
     body, kind = stow_body([study.files()[0].read_bytes()])
     with scripted(cut) as upstream, in_front_of(address(upstream), tmp_path) as front:
-        found = front.session().post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
-        assert "store it again" in sentence(found, 502)
+        answer = front.session().post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
+        assert "store it again" in sentence(answer, 502)
 
 
 def test_a_large_answer_is_passed_on_while_it_comes(tmp_path):
@@ -667,9 +667,9 @@ def test_a_large_answer_is_passed_on_while_it_comes(tmp_path):
 def test_an_address_that_is_none_is_refused(url):
     from lib.errors import SettingsError
 
-    with pytest.raises(SettingsError, match="write it as http") as told:
+    with pytest.raises(SettingsError, match="write it as http") as error:
         ArchiveAddress(url)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(error.value)
     assert "secret" not in repr(ArchiveAddress("http://archive/dicom-web", "user", "secret"))
 
 

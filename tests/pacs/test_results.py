@@ -41,12 +41,12 @@ def submitted(archived_case, service, *segments, **more):
 def test_a_cleaned_reading_arrives_voxel_for_voxel_with_its_numbers(archived_case, service):
     (seg,), (report,) = submitted(archived_case, service, (INFLAMMATION, archived_case.lesions == 2))
     assert archived_case.of_series([seg], "STIR") == [seg]
-    found = read_segments(seg, archived_case.grid)
-    assert list(found) == [BONE, REGION, INFLAMMATION]  # none of lesion 2 is conservative
+    masks = read_segments(seg, archived_case.grid)
+    assert list(masks) == [BONE, REGION, INFLAMMATION]  # none of lesion 2 is conservative
     for name, mask in {BONE: archived_case.bone, REGION: archived_case.region, INFLAMMATION: archived_case.lesions == 2}.items():
-        assert dice(found[name].data, mask) == 1.0
+        assert dice(masks[name].data, mask) == 1.0
     for axis in range(3):
-        assert dice(np.flip(found[INFLAMMATION].data, axis), archived_case.lesions == 2) == 0.0
+        assert dice(np.flip(masks[INFLAMMATION].data, axis), archived_case.lesions == 2) == 0.0
     kinds = {one.SegmentLabel: one.SegmentAlgorithmType for one in seg.SegmentSequence}
     assert kinds[INFLAMMATION] == "SEMIAUTOMATIC"
     assert (seg.ContentCreatorName, seg.StudyInstanceUID) == ("anna^", archived_case.study.study_uid)
@@ -68,8 +68,8 @@ def test_a_cleaned_reading_arrives_voxel_for_voxel_with_its_numbers(archived_cas
 
 def test_what_was_not_cleaned_has_both_grades(archived_case, service):
     (seg,), (report,) = submitted(archived_case, service, (INFLAMMATION, archived_case.lesions > 0))
-    found = read_segments(seg, archived_case.grid)
-    np.testing.assert_array_equal(found[CONSERVATIVE].data, archived_case.truth.grade == 2)
+    masks = read_segments(seg, archived_case.grid)
+    np.testing.assert_array_equal(masks[CONSERVATIVE].data, archived_case.truth.grade == 2)
     numbers = numbers_of(report)
     assert numbers["VHI at the sensitive threshold"]["Volume"] == 72.0
     assert numbers["VHI at the conservative threshold"]["Volume Left"] == 24.0

@@ -67,9 +67,9 @@ def test_no_sentence_of_any_answer_shows_a_reader_a_uid_or_an_address(own_archiv
 
         def ask(path: str, method: str = "GET", **more: Any) -> Any:
             answer = requests.request(method, server.url + path, timeout=300, **more)
-            found = answer.json()
-            told.extend((path, one) for one in sentences(found))
-            return found
+            content = answer.json()
+            told.extend((path, one) for one in sentences(content))
+            return content
 
         def infer(model: str, image: str, params: str = "{}") -> Any:
             return ask(f"/infer/{model}?image={image}&output=json", "POST", data={"params": params})

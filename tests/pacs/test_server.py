@@ -23,10 +23,10 @@ PATIENCE_S = 600.0
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
     """The first true answer of a condition."""
     until = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
+    while not (answer := condition()):
         assert time.monotonic() < until, f"{what} did not happen"
         time.sleep(0.2)
-    return found
+    return answer
 
 
 def cases(server: Server) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def reasons(server: Server) -> str:
 
 def wait_for_reason(server: Server, text: str) -> str:
     """The server's report on its archive, once it gives this reason."""
-    return wait_for(lambda: told if text in (told := reasons(server)) else "", f"{text!r} was told")
+    return wait_for(lambda: reason_words if text in (reason_words := reasons(server)) else "", f"{text!r} was told")
 
 
 def wait_for_case(server: Server, study: Study) -> None:
@@ -245,8 +245,8 @@ def written(data: Path) -> set[str]:
 
 def results(archive: Archive, study: Study) -> list[str]:
     """Instances of the study that are no images."""
-    found = archive.query(f"/studies/{study.study_uid}/series")
-    series = [one["0020000E"]["Value"][0] for one in found if one["00080060"]["Value"][0] != "MR"]
+    matches = archive.query(f"/studies/{study.study_uid}/series")
+    series = [one["0020000E"]["Value"][0] for one in matches if one["00080060"]["Value"][0] != "MR"]
     every = [archive.query(f"/studies/{study.study_uid}/series/{uid}/instances") for uid in series]
     return [one["00080018"]["Value"][0] for instances in every for one in instances]
 
@@ -274,5 +274,5 @@ def test_no_submission_is_lost_while_the_archive_is_away_and_the_server_is_kille
 
 
 def everything_sent(server: Server, count: int) -> bool:
-    told = state(server)
-    return told["sent"] == count and told["waiting"] == 0
+    delivery = state(server)
+    return delivery["sent"] == count and delivery["waiting"] == 0

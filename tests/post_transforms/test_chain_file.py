@@ -141,10 +141,10 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_told_in_one_sentence(tmp_path, fault):
     steps, entries, sentence = FAULTS[fault]
-    with pytest.raises(SettingsError, match=sentence) as told:
+    with pytest.raises(SettingsError, match=sentence) as error:
         chain_with(tmp_path, *steps, **entries)
-    assert "site.json" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "site.json" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 FILES = {

@@ -111,9 +111,9 @@ REFUSED = {
 @pytest.mark.parametrize("fault", REFUSED)
 def test_a_chain_that_would_make_another_number_of_it_is_refused_when_it_is_read(tmp_path, fault):
     step, sentence = REFUSED[fault]
-    with pytest.raises(SettingsError, match=sentence) as told:
+    with pytest.raises(SettingsError, match=sentence) as error:
         chain_with(tmp_path, {"keys": "grade", **step})
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_what_the_example_does_not_show_is_refused_where_it_happens(tmp_path):

@@ -162,15 +162,15 @@ def test_masks_give_overlap_reference_failures_and_lesions():
     comparison = match_lesions(labels, np.zeros_like(labels), GRID)
     pictures = VisitImages({"baseline": stir, "follow_up": stir}, {"baseline": labels, "follow_up": 0 * labels}, (1,))
     visits = [TwoVisits("S1", "a", comparison, 1.5, 2.5, pictures)]
-    found = content_of(table(), mask_study([scan]), images, visits, [LeftOut("S2", "", "no STIR scan at follow-up")])
-    by_key = {one.key: one for one in found.sections}
+    content = content_of(table(), mask_study([scan]), images, visits, [LeftOut("S2", "", "no STIR scan at follow-up")])
+    by_key = {one.key: one for one in content.sections}
     assert by_key["overlap"].n == "1 scans, 4 masks, 6 pairs of readings"
     # 4 of 6 columns shared: 2 x 4 / (4 + 6)
     assert "Manual, between readers: median Dice 0.80" in by_key["overlap"].findings[0]
     assert by_key["reference"].n == "1 scans"
     assert by_key["lesions"].findings == ("1 lesions resolved, 0 were there at both visits, 0 are new.",)
     assert by_key["lesions"].excluded == (("S2", "", "no STIR scan at follow-up"),)
-    names = [one.name for one in found.figures]
+    names = [one.name for one in content.figures]
     assert {"overlap", "reference", "failure_1", "before_after_1"} <= set(names)
     assert len(set(names)) == len(names)
 
@@ -216,17 +216,17 @@ def test_measures_that_moved_in_opposite_directions_are_not_compared():
         for n in range(5)
         for after, visit in enumerate(("baseline", "follow_up"))
     ]
-    found = content_of("\n".join(["subject,visit,reader,vhi_mm3,sparcc", *rows]))
-    said = " ".join(next(one for one in found.sections if one.key == "sensitivity").findings)
+    content = content_of("\n".join(["subject,visit,reader,vhi_mm3,sparcc", *rows]))
+    said = " ".join(next(one for one in content.sections if one.key == "sensitivity").findings)
     assert "VHI against SPARCC: They moved in opposite directions" in said
     assert "times the patients" not in said
     assert "VHI rose on average: its trial sizes are for showing a worsening." in said
     assert "SPARCC rose" not in said
-    assert not [name for name, *_ in found.key_results.rows if "multiple of one by SPARCC" in name]
+    assert not [name for name, *_ in content.key_results.rows if "multiple of one by SPARCC" in name]
 
 
 def test_the_methods_count_subjects_and_visits_that_were_read():
-    found = content_of(
+    content = content_of(
         "subject,visit,reader,vhi_mm3,basdai,rating\nS1,baseline,a,100,,\nS1,follow_up,,,3,\nS2,baseline,,,5,\nS3,baseline,b,,,failed"
     )
-    assert found.methods.startswith("1 subject with 1 baseline visit and 0 follow-up visits were read by 1 reader (1 reading).")
+    assert content.methods.startswith("1 subject with 1 baseline visit and 0 follow-up visits were read by 1 reader (1 reading).")

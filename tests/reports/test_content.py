@@ -62,8 +62,8 @@ def test_given_masks_are_the_readers_and_nobody_has_corrected_the_result():
 
 def test_found_and_proposed_regions_are_the_programs():
     result = handmade()
-    found = DiseaseRegion(result.disease_region.mask, "ensemble of 3", 0.0412, 0.0496)
-    content = report_content(replace(result, disease_region=found, normal_bone_source="proposed"), PROVENANCE)
+    region = DiseaseRegion(result.disease_region.mask, "ensemble of 3", 0.0412, 0.0496)
+    content = report_content(replace(result, disease_region=region, normal_bone_source="proposed"), PROVENANCE)
     assert content.automatic[:2] == (
         "Disease region: found on T1W by the networks (ensemble of 3); its members differ by 4.1% (1 − mean Dice); entropy inside it 0.050 bit "
         "(0 sure, 1 a coin toss).",

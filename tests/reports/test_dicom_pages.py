@@ -46,11 +46,11 @@ def written(tmp_path_factory) -> dict[str, Path]:
 
 
 def test_the_report_in_the_archive_is_the_report(written):
-    found = pydicom.dcmread(written[REPORT])
-    assert found.EncapsulatedDocument[: found.EncapsulatedDocumentLength] == pdf_bytes(content_with_earlier_visit())
-    assert (found.DocumentTitle, found.MIMETypeOfEncapsulatedDocument) == ("Uncleaned volume: 72 mm3", "application/pdf")
-    assert found.SeriesDescription == "Uncleaned volume report, anna"
-    assert found.BurnedInAnnotation == "YES"
+    dataset = pydicom.dcmread(written[REPORT])
+    assert dataset.EncapsulatedDocument[: dataset.EncapsulatedDocumentLength] == pdf_bytes(content_with_earlier_visit())
+    assert (dataset.DocumentTitle, dataset.MIMETypeOfEncapsulatedDocument) == ("Uncleaned volume: 72 mm3", "application/pdf")
+    assert dataset.SeriesDescription == "Uncleaned volume report, anna"
+    assert dataset.BurnedInAnnotation == "YES"
 
 
 def test_pictures_are_colour_images_of_the_patients_study(written):

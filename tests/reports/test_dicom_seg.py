@@ -56,13 +56,13 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 def test_every_segment_comes_back_to_its_voxels(ascending, stored_the_other_way):
     content = said(handmade(stored_the_other_way=stored_the_other_way))
     seg = stored(segmentation(content, mr_series(content.result.stir, ascending=ascending)))
-    found = read_segments(seg, content.result.stir.grid, FRAME_OF_REFERENCE_UID)
-    assert list(found) == NAMES
+    masks = read_segments(seg, content.result.stir.grid, FRAME_OF_REFERENCE_UID)
+    assert list(masks) == NAMES
     for name, mask in segment_masks(content).items():
-        assert dice(found[name].data, mask) == 1.0
+        assert dice(masks[name].data, mask) == 1.0
     # one lesion in a corner: no flip hits it
     for axis in range(3):
-        assert dice(np.flip(found["inflammation (conservative)"].data, axis), content.result.grade == 2) == 0.0
+        assert dice(np.flip(masks["inflammation (conservative)"].data, axis), content.result.grade == 2) == 0.0
 
 
 def test_source_and_result_may_count_rows_columns_and_slices_differently():
@@ -138,10 +138,10 @@ def kinds(content: ReportContent) -> list[str]:
 
 def test_the_maker_of_each_segment_is_told():
     given = handmade()
-    found = replace(given, disease_region=DiseaseRegion(given.disease_region.mask, "ensemble of 3", 0.04))
-    nobody = replace(found, normal_bone_source="proposed")
+    changed = replace(given, disease_region=DiseaseRegion(given.disease_region.mask, "ensemble of 3", 0.04))
+    nobody = replace(changed, normal_bone_source="proposed")
     assert kinds(said(given)) == ["MANUAL", "MANUAL", "SEMIAUTOMATIC", "SEMIAUTOMATIC"]
-    assert kinds(said(found)) == ["MANUAL", "AUTOMATIC", "SEMIAUTOMATIC", "SEMIAUTOMATIC"]
+    assert kinds(said(changed)) == ["MANUAL", "AUTOMATIC", "SEMIAUTOMATIC", "SEMIAUTOMATIC"]
     assert kinds(said(nobody)) == ["AUTOMATIC"] * 4
     cleaned = {"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}
     assert kinds(said(nobody, **cleaned)) == ["AUTOMATIC", "AUTOMATIC", "SEMIAUTOMATIC", "SEMIAUTOMATIC"]
@@ -152,9 +152,9 @@ def test_the_maker_of_each_segment_is_told():
 
 def test_algorithms_carry_name_and_version():
     given = handmade()
-    found = replace(given, disease_region=DiseaseRegion(given.disease_region.mask, "ensemble of 3", 0.04))
-    content = report_content(found, {**PROVENANCE, "model": {"name": "disease_region", "version": "3-abc"}})
-    seg = segmentation(content, mr_series(found.stir))
+    changed = replace(given, disease_region=DiseaseRegion(given.disease_region.mask, "ensemble of 3", 0.04))
+    content = report_content(changed, {**PROVENANCE, "model": {"name": "disease_region", "version": "3-abc"}})
+    seg = segmentation(content, mr_series(changed.stir))
     region, inflammation = seg.SegmentSequence[1:3]
     assert (region.SegmentAlgorithmName, inflammation.SegmentAlgorithmName) == ("VHI disease region ensemble", "VHI thresholds")
     assert region.SegmentationAlgorithmIdentificationSequence[0].AlgorithmVersion == "3-abc"
@@ -320,7 +320,7 @@ def test_a_real_scan_comes_back_to_the_voxel(vhi_data, ascending):
     bone = read_mask(vhi_data / "segmentations/normal_marrow/1013_normal_marrow.nii.gz", "normal bone")
     content = said(measure_vhi(t1w, stir, normal_bone=bone, disease_region=region))
     seg = stored(segmentation(content, mr_series(stir, ascending=ascending)))
-    found = read_segments(seg, stir.grid)
+    masks = read_segments(seg, stir.grid)
     for name, mask in segment_masks(content).items():
-        assert dice(found[name].data, mask) == 1.0
-        assert dice(found[name].data[:, :, ::-1], mask) < 0.7
+        assert dice(masks[name].data, mask) == 1.0
+        assert dice(masks[name].data[:, :, ::-1], mask) < 0.7

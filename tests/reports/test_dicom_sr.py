@@ -101,19 +101,19 @@ def test_the_numbers_are_those_of_the_scan():
 
 
 def test_a_volume_says_how_it_was_counted_and_where():
-    found = group(report_of(report_content(handmade(), PROVENANCE)), "Uncleaned volume at the sensitive threshold")
-    assert named(found, "363698007")[0].ConceptCodeSequence[0].CodeValue == "39723000"
-    for volume in named(found, "118565006"):
+    container = group(report_of(report_content(handmade(), PROVENANCE)), "Uncleaned volume at the sensitive threshold")
+    assert named(container, "363698007")[0].ConceptCodeSequence[0].CodeValue == "39723000"
+    for volume in named(container, "118565006"):
         assert named(volume, "370129005")[0].ConceptCodeSequence[0].CodeValue == "126030"
-    assert named(found, "121071")[0].ConceptCodeSequence[0].CodeValue == "79654002"
-    assert named(found, "VHI-STABILITY")[0].ConceptCodeSequence[0].CodeValue == "VHI-UNSTABLE"
-    assert (named(found, "111001")[0].TextValue, named(found, "111003")[0].TextValue) == ("VHI thresholds", "0.1.0")
+    assert named(container, "121071")[0].ConceptCodeSequence[0].CodeValue == "79654002"
+    assert named(container, "VHI-STABILITY")[0].ConceptCodeSequence[0].CodeValue == "VHI-UNSTABLE"
+    assert (named(container, "111001")[0].TextValue, named(container, "111003")[0].TextValue) == ("VHI thresholds", "0.1.0")
 
 
 def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the_algorithm():
     report = report_of(report_content(handmade(min_pixels=3), PROVENANCE))
-    found = group(report, "Uncleaned volume at the sensitive threshold")
-    parameters = [one.TextValue for one in named(found, "111002")]
+    container = group(report, "Uncleaned volume at the sensitive threshold")
+    parameters = [one.TextValue for one in named(container, "111002")]
     assert parameters[:2] == ["min_pixels=3", "post_transforms=paper, with changed settings"]
     step = '{"_target_":"vhi.transforms.DropSmallComponentsd","connectivity":8,"keys":"grade","min_area_mm2":0.0,"min_pixels":3}'
     whole = '{"postprocessing":{"_target_":"monai.transforms.Compose","transforms":[' + step + "]}}"
@@ -126,19 +126,19 @@ def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the
     [({"min_pixels": 3}, ()), ({"first_multiple": 2.0, "rule": "paper"}, ("rule paper", "first multiple 2"))],
 )
 def test_settings_that_make_it_another_measure_are_read_back(changes, settings):
-    found = read_vhi_report(report_of(report_content(handmade(**changes), PROVENANCE)))
-    assert found is not None
-    assert found.settings == settings
+    report = read_vhi_report(report_of(report_content(handmade(**changes), PROVENANCE)))
+    assert report is not None
+    assert report.settings == settings
 
 
 @pytest.mark.parametrize(("changes", "chain"), [({}, "paper"), ({"min_pixels": 3}, "paper, with changed settings")])
 def test_the_chain_of_post_transforms_is_read_back(changes, chain):
     content = report_content(handmade(**changes), PROVENANCE)
-    found = read_vhi_report(report_of(content))
-    assert found is not None
-    assert found.chain is not None
-    assert found.chain.name == chain
-    assert found.chain.sha256 == ("" if chain == "paper" else content.result.settings.chain.sha256)
+    report = read_vhi_report(report_of(content))
+    assert report is not None
+    assert report.chain is not None
+    assert report.chain.name == chain
+    assert report.chain.sha256 == ("" if chain == "paper" else content.result.settings.chain.sha256)
 
 
 def test_each_group_refers_to_its_segment_by_the_segments_own_tracking_id():
@@ -152,20 +152,20 @@ def test_each_group_refers_to_its_segment_by_the_segments_own_tracking_id():
         "Uncleaned volume at the conservative threshold": 4,
     }
     for name, number in names.items():
-        found = group(report, name)
-        (segment,) = named(found, "121191")
+        container = group(report, name)
+        (segment,) = named(container, "121191")
         reference = segment.ReferencedSOPSequence[0]
         assert (reference.ReferencedSOPInstanceUID, reference.ReferencedSegmentNumber) == (seg.SOPInstanceUID, number)
-        assert seg.SegmentSequence[number - 1].TrackingUID == named(found, "112040")[0].UID
+        assert seg.SegmentSequence[number - 1].TrackingUID == named(container, "112040")[0].UID
 
 
 def test_no_inflammation_is_a_report_that_says_zero():
     report = report_of(report_content(handmade(lesions=False), PROVENANCE))
     for grade in ("sensitive", "conservative"):
-        found = group(report, f"Uncleaned volume at the {grade} threshold")
-        read = numbers(found)
+        container = group(report, f"Uncleaned volume at the {grade} threshold")
+        read = numbers(container)
         assert [read["118565006", side] for side in (TOTAL, LEFT, RIGHT)] == [(0.0, MM3)] * 3
-        assert named(found, "121191") == []
+        assert named(container, "121191") == []
     assert numbers(group(report, "Uncleaned volume at the sensitive threshold"))["246206008", ""] == (0.0, ONE)
     assert named(group(report, "Disease region"), "121191")
 
@@ -281,16 +281,16 @@ def test_thresholds_keep_fourteen_digits():
     result = handmade()
     thresholds = replace(result.thresholds, sensitive=7.0 + 1 / 3)
     report = report_of(report_content(replace(result, thresholds=thresholds), PROVENANCE))
-    found = numbers(group(report, "Uncleaned volume at the sensitive threshold"))["122411", ""][0]
-    assert found == pytest.approx(7 + 1 / 3, rel=1e-14)
+    content = numbers(group(report, "Uncleaned volume at the sensitive threshold"))["122411", ""][0]
+    assert content == pytest.approx(7 + 1 / 3, rel=1e-14)
 
 
 def test_with_a_proposed_normal_bone_stability_is_coded_as_not_judged():
     result = handmade()
     steady = tuple(replace(one, vhi_mm3=72.0) for one in result.stability.threshold_changes)
     proposed = replace(result, stability=replace(result.stability, threshold_changes=steady, normal_bone_source="proposed"))
-    found = group(report_of(report_content(proposed, PROVENANCE)), "Uncleaned volume at the sensitive threshold")
-    assert named(found, "VHI-STABILITY")[0].ConceptCodeSequence[0].CodeValue == "VHI-NOT-JUDGED"
+    container = group(report_of(report_content(proposed, PROVENANCE)), "Uncleaned volume at the sensitive threshold")
+    assert named(container, "VHI-STABILITY")[0].ConceptCodeSequence[0].CodeValue == "VHI-NOT-JUDGED"
 
 
 def test_parts_of_the_pelvis_are_told_by_finding_site_and_side_and_what_is_left_out_in_all():
@@ -299,11 +299,11 @@ def test_parts_of_the_pelvis_are_told_by_finding_site_and_side_and_what_is_left_
     parts = tuple(PartExtent(*one) for one in extents)
     zones = (ZoneExtent("sacroiliac", 72.0, 24.0), ZoneExtent("above L4/5", 30.0, 0.0, counted=False))
     placed = replace(result, measurement=replace(result.measurement, parts=parts, zones=zones))
-    found = group(report_of(report_content(placed, PROVENANCE)), "Uncleaned volume at the sensitive threshold")
+    container = group(report_of(report_content(placed, PROVENANCE)), "Uncleaned volume at the sensitive threshold")
     told = {}
-    for one in named(found, "VHI-PART"):
+    for one in named(container, "VHI-PART"):
         site = named(one, "363698007")[0]
         side = named(site, "272741003")[0].ConceptCodeSequence[0].CodeValue
         told[site.ConceptCodeSequence[0].CodeValue, side] = float(one.MeasuredValueSequence[0].NumericValue)
     assert told == {("54735007", "261129000"): 48.0, ("22356005", RIGHT): 18.0}
-    assert float(named(found, "VHI-LEFT-OUT")[0].MeasuredValueSequence[0].NumericValue) == 30.0
+    assert float(named(container, "VHI-LEFT-OUT")[0].MeasuredValueSequence[0].NumericValue) == 30.0

@@ -75,9 +75,9 @@ def complaints(command: list[str | Path]) -> list[str]:
     ("tool", "name"), [("dcmdump", "seg"), ("dcmdump", "sr"), ("dsrdump", "sr"), ("dciodvfy", "seg"), ("dciodvfy", "sr")]
 )
 def test_no_tool_complains_of_anything_that_is_not_explained(written, tool, name):
-    found = complaints([*TOOLS[tool], written[name]])
-    assert [line for line in found if line.startswith(("Error", "E:", "F:"))] == []
-    assert [line for line in found if not any(part in line for part in EXPLAINED)] == []
+    problems = complaints([*TOOLS[tool], written[name]])
+    assert [line for line in problems if line.startswith(("Error", "E:", "F:"))] == []
+    assert [line for line in problems if not any(part in line for part in EXPLAINED)] == []
 
 
 def test_the_tools_do_complain(written, tmp_path):

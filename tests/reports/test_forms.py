@@ -144,10 +144,10 @@ def test_json_needs_no_drawing_and_no_page_layout(tmp_path):
     )
     tests = Path(__file__).parents[1]
     path = os.pathsep.join([str(tests), str(tests.parent / "apps" / "vhi")])
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "[]"
+    assert done.stdout.strip() == "[]"
 
 
 def all_words(content: ReportContent) -> list[str]:

@@ -104,10 +104,10 @@ def test_no_form_prints_an_uncleaned_number_under_the_title_vhi(stage, title, re
 def test_a_number_that_a_reader_cleaned_is_vhi_in_every_form(capsys, tmp_path):
     content = report_content(of_stage("cleaned"), PROVENANCE, reading=READER)
     assert content.title == content.numbers["title"] == "VHI (cleaned by anna)"
-    found = forms(content, capsys, tmp_path)
-    assert all(NOT_VHI not in text for text in found.values())
-    assert found["segmentation"].startswith("VHI: 48 mm3")
-    assert all("VHI (cleaned by anna)" in found[form] for form in ("html", "pdf", "json", "structured report"))
+    by_form = forms(content, capsys, tmp_path)
+    assert all(NOT_VHI not in text for text in by_form.values())
+    assert by_form["segmentation"].startswith("VHI: 48 mm3")
+    assert all("VHI (cleaned by anna)" in by_form[form] for form in ("html", "pdf", "json", "structured report"))
 
 
 @pytest.mark.parametrize("stage", ["raw", "proposed", "cleaned"])
@@ -133,7 +133,7 @@ def test_with_a_proposed_normal_bone_no_form_says_stable(stage, capsys, tmp_path
     told = {}
     for source in ("given", "proposed"):
         moved = replace(result, stability=replace(still, normal_bone_source=source), normal_bone_source=source)
-        found = forms(report_content(replace(moved, warnings=()), PROVENANCE, reading=READER), capsys, tmp_path)
-        told[source] = {form for form, text in found.items() if re.search(r"\b(is stable|stable +yes|Stable)\b", text)}
+        by_form = forms(report_content(replace(moved, warnings=()), PROVENANCE, reading=READER), capsys, tmp_path)
+        told[source] = {form for form, text in by_form.items() if re.search(r"\b(is stable|stable +yes|Stable)\b", text)}
     assert {"html", "pdf"} <= told["given"]
     assert told["proposed"] == set()

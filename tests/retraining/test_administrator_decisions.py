@@ -43,8 +43,8 @@ def events(site) -> list[tuple[str, str]]:
 
 
 def new_labels(site, quarantine: bool = True) -> list[bool]:
-    found = waiting_labels(site.store, MANIFEST, TrainConfig(train_quarantine=quarantine, train_holdout=0), str)
-    return [one.is_new for one in found]
+    waiting = waiting_labels(site.store, MANIFEST, TrainConfig(train_quarantine=quarantine, train_holdout=0), str)
+    return [one.is_new for one in waiting]
 
 
 def test_a_trusted_label_is_set_aside_released_and_taken_back_whatever_the_quarantine(empty_site, decisions):

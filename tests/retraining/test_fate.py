@@ -83,8 +83,8 @@ def test_what_waiting_labels_and_held_out_cases_of_others_are_called_is_in_no_fa
     assert not decision.accepted
     plan = SessionPlan(learn=("a/0001-ben",), replay=(), holdout=("c/0002-anna",), held=(), later=(), steps=())
     note_fates(folder, session, plan, decision, SimpleNamespace(training_cases=[], version="vhi-1"), is_live=False)
-    told = fates(folder)["a/0001-ben"]
-    assert told.state == "waits"
-    assert "On 2 cases its Dice is below" in told.reason
-    assert "anna" not in told.reason
-    assert "case c" not in told.reason
+    noted_fates = fates(folder)["a/0001-ben"]
+    assert noted_fates.state == "waits"
+    assert "On 2 cases its Dice is below" in noted_fates.reason
+    assert "anna" not in noted_fates.reason
+    assert "case c" not in noted_fates.reason

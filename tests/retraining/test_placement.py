@@ -23,18 +23,18 @@ def region(study, change):
 
 
 def test_a_right_region_lies_on_the_edges_of_its_image(study):
-    found = placement_of(study.disease_region, study.t1w)
-    assert max(map(abs, found.shift)) <= 1.25
-    assert found.flat < 0.8
-    assert max(found.flipped) < 1
-    assert found.next_slice < 1
+    placement = placement_of(study.disease_region, study.t1w)
+    assert max(map(abs, placement.shift)) <= 1.25
+    assert placement.flat < 0.8
+    assert max(placement.flipped) < 1
+    assert placement.next_slice < 1
 
 
 @pytest.mark.parametrize(("axis", "by"), [(0, 2), (0, -2), (1, 2), (1, -2)])
 def test_a_moved_region_lies_as_much_further_from_the_edges_as_it_was_moved(study, axis, by):
     before = placement_of(study.disease_region, study.t1w).shift
-    found = placement_of(region(study, lambda data: np.roll(data, by, axis)), study.t1w).shift
-    assert found[axis] - before[axis] == pytest.approx(by, abs=0.75)
+    placement = placement_of(region(study, lambda data: np.roll(data, by, axis)), study.t1w).shift
+    assert placement[axis] - before[axis] == pytest.approx(by, abs=0.75)
 
 
 def test_a_region_one_slice_off_fits_better_one_slice_on(study):
@@ -54,11 +54,11 @@ def test_a_region_one_slice_off_fits_better_one_slice_on(study):
 )
 def test_a_reader_is_told_in_words_what_seems_wrong_with_a_region(study, change, words, known):
     drawn = region(study, change)
-    told = doubts_of(study.t1w, drawn, study.disease_region if known else None)
-    assert len(told) >= 1
-    assert all(one.startswith("The disease region may be wrong. ") for one in told)
+    doubts = doubts_of(study.t1w, drawn, study.disease_region if known else None)
+    assert len(doubts) >= 1
+    assert all(one.startswith("The disease region may be wrong. ") for one in doubts)
     with pytest.raises(AssertionError, match=words):
-        raise AssertionError(" ".join(told))
+        raise AssertionError(" ".join(doubts))
 
 
 def test_a_right_region_raises_no_doubt_although_the_networks_found_something_else(study):

@@ -119,22 +119,22 @@ def test_readers_are_told_why_a_label_was_neither_learnt_nor_measured_on(folder)
     session = session_of(used, older, out, seen, foreign)
     plan = SessionPlan(learn=(used.key,), replay=(), holdout=(out.key,), held=(), later=(), steps=(40,))
     note_fates(folder, session, plan, Decision(True, (), {}, ()), MANIFEST, is_live=True)
-    told = fates(folder)
-    assert (told[used.key].state, told[used.key].version) == ("learnt", "site-s1")
-    assert "Another label of this case counts more" in told[older.key].reason
-    assert {told[one.key].state for one in (out, seen, foreign)} == {"hold-out"}
-    assert told[out.key].reason == "Versions are compared on it; none learns it."
-    assert "the live version learnt this case elsewhere" in told[seen.key].reason
-    assert "this one learnt another kind" in told[foreign.key].reason
+    noted_fates = fates(folder)
+    assert (noted_fates[used.key].state, noted_fates[used.key].version) == ("learnt", "site-s1")
+    assert "Another label of this case counts more" in noted_fates[older.key].reason
+    assert {noted_fates[one.key].state for one in (out, seen, foreign)} == {"hold-out"}
+    assert noted_fates[out.key].reason == "Versions are compared on it; none learns it."
+    assert "the live version learnt this case elsewhere" in noted_fates[seen.key].reason
+    assert "this one learnt another kind" in noted_fates[foreign.key].reason
 
 
 def test_a_label_of_a_version_that_did_not_become_live_waits_for_the_next_session(folder):
     one = entry("a")
     plan = SessionPlan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,))
     note_fates(folder, session_of(one), plan, Decision(True, (), {}, ()), MANIFEST, is_live=False)
-    told = fates(folder)[one.key]
-    assert (told.state, told.version) == ("waits", None)
-    assert told.reason == "Version site-s1 learnt it, but did not become the live one; the next session takes it up."
+    noted_fates = fates(folder)[one.key]
+    assert (noted_fates.state, noted_fates.version) == ("waits", None)
+    assert noted_fates.reason == "Version site-s1 learnt it, but did not become the live one; the next session takes it up."
 
 
 def test_a_released_label_that_contradicts_the_networks_on_another_scanner_is_not_learnt_by_those_for_all_scans(folder):

@@ -102,18 +102,18 @@ def test_of_a_poisoned_site_right_labels_alone_are_learnt_and_every_wrong_one_is
         client.train_start("disease_region", {"steps": 20})
         wait_for(lambda: not client.train_status(check_if_running=True), within_s=900)
         progress = client.train_status()["progress"]
-        told = requests.get(f"{server.url}/vhi/models", params={"form": "json"}, timeout=60).json()
+        content = requests.get(f"{server.url}/vhi/models", params={"form": "json"}, timeout=60).json()
     assert progress["state"] == "accepted", progress
     assert (sorted(progress["learnt"]), progress["holdout"]) == (sorted(new), [out])
     live = read_live(site.data / "models" / "disease_region").manifest
     right = {(case_id, site.store.get(case_id, "0001-anna").segment(REGION).sha256) for case_id in new}
     assert {(one.case_id, one.label_sha256) for one in live.training_cases if not one.case_id.startswith("start")} == right
-    found = fates(site.folder)
-    assert {found[f"{case_id}/0001-anna"].state for case_id in new} == {"learnt"}
-    assert found[f"{out}/0001-anna"].state == "hold-out"
-    by_ben = {key: fate.state for key, fate in found.items() if key.endswith("-ben")}
+    noted_fates = fates(site.folder)
+    assert {noted_fates[f"{case_id}/0001-anna"].state for case_id in new} == {"learnt"}
+    assert noted_fates[f"{out}/0001-anna"].state == "hold-out"
+    by_ben = {key: fate.state for key, fate in noted_fates.items() if key.endswith("-ben")}
     assert set(by_ben.values()) == {"set aside"}
     stored = {name for name, one in alone.items() if f"{one['what']} alone" not in refused}
     assert {key.split("/")[0] for key in by_ben} >= stored
-    assert {one["case"] for one in told["quarantine"]} >= stored
+    assert {one["case"] for one in content["quarantine"]} >= stored
     assert {alone[name]["what"] for name in alone.keys() - stored} == {"slices reversed", "empty"}

@@ -118,8 +118,8 @@ def test_on_the_studys_scans_right_labels_pass_and_poisoned_ones_do_not(vhi_data
     from lib.training.scans import probabilities, region_of
 
     members = load_members(Path(__file__).parents[2] / "apps" / "vhi" / "model" / "disease_region")
-    found = find_labelled(vhi_data)
-    scans = {case.case_id: read_labelled(case) for case in (*found.study[::3], *found.atypical[:2])}
+    labelled = find_labelled(vhi_data)
+    scans = {case.case_id: read_labelled(case) for case in (*labelled.study[::3], *labelled.atypical[:2])}
     regions = {case_id: region_of(probabilities(t1w, members)[0], t1w) for case_id, (t1w, _) in scans.items()}
     for case_id, (t1w, label) in scans.items():
         others = {name: region for name, region in regions.items() if name != case_id}

@@ -89,14 +89,14 @@ def test_a_bad_newer_submission_knocks_out_neither_a_good_label_nor_the_hold_out
     assert (result["learnt"], result["holdout"]) == ([new], [out])
     live = read_live(models_in_use(site.data, site.shipped)).manifest
     assert TrainingCase(new, good[new].segments[0].sha256) in live.training_cases
-    told = fates(site.folder)
-    assert {key: (fate.state, fate.version) for key, fate in told.items()} == {
+    noted_fates = fates(site.folder)
+    assert {key: (fate.state, fate.version) for key, fate in noted_fates.items()} == {
         f"{new}/0001-anna": ("learnt", result["version"]),
         f"{out}/0001-anna": ("hold-out", None),
         **{f"{case_id}/{name}": ("set aside", None) for case_id in (new, out) for name in ("0002-ben", "0003-ben")},
     }
-    assert "shifted by (2, 0, 0)" in told[f"{new}/0002-ben"].reason
-    assert "upside down" in told[f"{out}/0003-ben"].reason
+    assert "shifted by (2, 0, 0)" in noted_fates[f"{new}/0002-ben"].reason
+    assert "upside down" in noted_fates[f"{out}/0003-ben"].reason
 
 
 def test_three_patients_wait_where_nobody_is_held_out_and_are_told_for_what(site):

@@ -228,12 +228,12 @@ def test_a_malformed_body_is_a_request_that_cannot_be_read(client, content, kind
 
 def test_a_bug_is_told_by_number_and_logged_without_its_message(client, caplog):
     with caplog.at_level(logging.INFO):
-        told = sentence(client().post("/infer/broken?image=one_T1W"), 500)
-    number = told.split()[-1].rstrip(".")
+        text = sentence(client().post("/infer/broken?image=one_T1W"), 500)
+    number = text.split()[-1].rstrip(".")
     assert number in caplog.text
     assert "ZeroDivisionError" in caplog.text
     assert "standin.py" in caplog.text
-    assert "Miller" not in caplog.text + told
+    assert "Miller" not in caplog.text + text
 
 
 def test_a_bug_in_monai_labels_own_routes_is_told_the_same_way(client, caplog):

@@ -56,20 +56,20 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_health_tells_anybody_what_is_wrong_and_no_file(watched):
-    told = watched.get("/vhi/health").json()
-    assert told["status"] == "impaired"
-    assert told["findings"] == [{"name": "damaged", "sentence": SENTENCE}]
-    assert "lease.json" not in json.dumps(told)
+    content = watched.get("/vhi/health").json()
+    assert content["status"] == "impaired"
+    assert content["findings"] == [{"name": "damaged", "sentence": SENTENCE}]
+    assert "lease.json" not in json.dumps(content)
 
 
 def test_an_administrator_is_told_files_folders_and_free_room(watched, tmp_path):
     assert watched.get("/vhi/health/details").status_code == 401
     assert watched.get("/vhi/health/details", headers=signed_in(watched, "anna")).status_code == 403
-    told = watched.get("/vhi/health/details", headers=signed_in(watched, "root")).json()
-    assert told["findings"] == [{"name": "damaged", "sentence": SENTENCE, "files": ["cases/p3/lease.json"]}]
-    assert told["disk"]["data"]["folder"] == str(tmp_path)
-    assert told["disk"]["data"]["free_bytes"] > 0
-    assert told["archive"] is None
+    content = watched.get("/vhi/health/details", headers=signed_in(watched, "root")).json()
+    assert content["findings"] == [{"name": "damaged", "sentence": SENTENCE, "files": ["cases/p3/lease.json"]}]
+    assert content["disk"]["data"]["folder"] == str(tmp_path)
+    assert content["disk"]["data"]["free_bytes"] > 0
+    assert content["archive"] is None
 
 
 @pytest.mark.parametrize("given", [None, "anna", "Bearer wrong-token-of-some-length", f"Basic {TOKEN}", "Bearer "])
@@ -105,30 +105,30 @@ def test_requests_are_counted_by_route_and_status_and_nothing_names_an_image(wat
     watched.get("/nothing/Miller-1960", headers=root)
     watched.request("MILLER", "/info/", headers=root)
     text = watched.get("/vhi/metrics", headers=root).text
-    found = samples(text)
-    assert found["vhi_requests_total", "/datastore/image/info", "404", "GET"] == 3
-    assert found["vhi_requests_total", "(closed)", "404", "GET"] == 1
-    assert found["vhi_requests_total", "(closed)", "405", "other"] == 1
-    assert found["vhi_request_seconds_count", "/datastore/image/info"] == 3
-    assert found["vhi_finding", "damaged"] == 1
-    assert found["vhi_finding", "share"] == 0
-    assert found["vhi_jobs", "infer"] == 0
-    assert found["process_open_fds",] > 3
-    assert found["process_resident_memory_bytes",] > 1 << 20
+    metrics = samples(text)
+    assert metrics["vhi_requests_total", "/datastore/image/info", "404", "GET"] == 3
+    assert metrics["vhi_requests_total", "(closed)", "404", "GET"] == 1
+    assert metrics["vhi_requests_total", "(closed)", "405", "other"] == 1
+    assert metrics["vhi_request_seconds_count", "/datastore/image/info"] == 3
+    assert metrics["vhi_finding", "damaged"] == 1
+    assert metrics["vhi_finding", "share"] == 0
+    assert metrics["vhi_jobs", "infer"] == 0
+    assert metrics["process_open_fds",] > 3
+    assert metrics["process_resident_memory_bytes",] > 1 << 20
     assert "Miller" not in text.title()
     assert "root" not in text
 
 
 def test_what_the_server_stands_on_is_told_and_what_cannot_be_had_is_left_out(watched, tmp_path):
     root = signed_in(watched, "root")
-    found = samples(watched.get("/vhi/metrics", headers=root).text)
-    assert (found["vhi_cases",], found["vhi_submissions",], found["vhi_cases_waiting",]) == (1, 2, 0)
-    assert found["vhi_disk_free_bytes", "data"] > 0
-    assert found["vhi_disk_bytes", "temporary"] > 0
+    metrics = samples(watched.get("/vhi/metrics", headers=root).text)
+    assert (metrics["vhi_cases",], metrics["vhi_submissions",], metrics["vhi_cases_waiting",]) == (1, 2, 0)
+    assert metrics["vhi_disk_free_bytes", "data"] > 0
+    assert metrics["vhi_disk_bytes", "temporary"] > 0
     watched.vhi.service.readings = Readings(tmp_path / "gone")
-    found = samples(watched.get("/vhi/metrics", headers=root).text)
-    assert ("vhi_disk_free_bytes", "data") not in found
-    assert found["vhi_jobs", "save"] == 0
+    metrics = samples(watched.get("/vhi/metrics", headers=root).text)
+    assert ("vhi_disk_free_bytes", "data") not in metrics
+    assert metrics["vhi_jobs", "save"] == 0
 
 
 @pytest.mark.parametrize(("content", "says"), [("short", "holds 5 characters"), (None, "cannot be read")])
@@ -183,11 +183,16 @@ def test_a_log_that_logrotate_moved_is_opened_anew(tmp_path, restored):
 def test_a_requests_line_as_json_has_its_parts_by_name(watched, caplog):
     caplog.set_level(logging.INFO, "vhi.server")
     watched.get("/datastore/image/info", params={"image": "Miller-1960"}, headers=signed_in(watched, "anna"))
-    told = json.loads(JsonLines().format(caplog.records[-1]))
-    assert (told["method"], told["route"], told["status"], told["reader"]) == ("GET", "/datastore/image/info", 404, "anna")
-    assert told["level"] == "INFO"
-    assert told["time"].endswith("Z")
-    assert "Miller" not in json.dumps(told)
+    content = json.loads(JsonLines().format(caplog.records[-1]))
+    assert (content["method"], content["route"], content["status"], content["reader"]) == (
+        "GET",
+        "/datastore/image/info",
+        404,
+        "anna",
+    )
+    assert content["level"] == "INFO"
+    assert content["time"].endswith("Z")
+    assert "Miller" not in json.dumps(content)
 
 
 def test_a_plain_line_as_json_holds_its_message():

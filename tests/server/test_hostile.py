@@ -77,8 +77,8 @@ def vast() -> bytes:
 def server(studies: Path) -> Iterator[Server]:
     accounts = studies.parent / "accounts.json"
     write_known_accounts(accounts)
-    with serving(studies, studies.parent, VHI_SERVER_ACCOUNTS=str(accounts), VHI_SERVER_MAX_BODY_MIB="8") as found:
-        yield found
+    with serving(studies, studies.parent, VHI_SERVER_ACCOUNTS=str(accounts), VHI_SERVER_MAX_BODY_MIB="8") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

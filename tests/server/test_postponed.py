@@ -134,7 +134,7 @@ def test_a_server_at_rest_has_loaded_none_of_the_heavy_modules_and_monai_labels_
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["started"] == []
-    assert found["resting"] == []
-    assert found["used"] == ["requests.sessions", "LocalDatastore", True]
+    content = json.loads(done.stdout.splitlines()[-1])
+    assert content["started"] == []
+    assert content["resting"] == []
+    assert content["used"] == ["requests.sessions", "LocalDatastore", True]

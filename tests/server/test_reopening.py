@@ -56,7 +56,7 @@ def test_another_number_than_the_displayed_one_is_refused_with_both(client):
     form = {"params": '{"displayed": "abcd", "label_info": []}'}
     answer = served.put("/datastore/label?image=one_T1W", files=MAP, data=form)
     assert answer.status_code == 409
-    told = answer.json()
-    assert told["displayed"] == {"result_id": "abcd"}
-    assert told["would_be"]["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
-    assert "48 mm3 at the sensitive" in told["detail"]
+    content = answer.json()
+    assert content["displayed"] == {"result_id": "abcd"}
+    assert content["would_be"]["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
+    assert "48 mm3 at the sensitive" in content["detail"]

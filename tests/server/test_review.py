@@ -42,8 +42,8 @@ def test_an_administrator_sees_compares_and_records_and_the_worklist_says_so(ser
     root, asked = signed_in(served, "root"), served.asked
     facts = served.get("/vhi/review", params={"image": asked["image"]}, headers=root).json()
     assert [one["reader"] for one in facts["readings"]] == ["anna", "ben"]
-    found = served.get("/vhi/review/differences", params=asked, headers=root).json()
-    assert [(one["slice"], one["differing_mm3"]) for one in found["slices"]] == [(1, 24.0)]
+    content = served.get("/vhi/review/differences", params=asked, headers=root).json()
+    assert [(one["slice"], one["differing_mm3"]) for one in content["slices"]] == [(1, 24.0)]
     labels = served.get("/vhi/review/labels", params=asked, headers=root)
     assert sorted(set(gzip.decompress(labels.content)[-480:])) == [0, 1, 2]
     row = served.get("/vhi/worklist/rows?reader=anna", headers=root).json()["rows"][0]

@@ -28,8 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     scan = pair(np.random.default_rng(7))
     write_volume(folder / "case-1_T1W.nii.gz", scan.t1w)
     write_volume(folder / "case-1_STIR.nii.gz", scan.stir)
-    with serving(folder, folder.parent) as found:
-        yield found
+    with serving(folder, folder.parent) as running:
+        yield running
 
 
 def name_what_is_there(case: Case) -> None:

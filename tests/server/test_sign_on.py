@@ -26,8 +26,8 @@ PATH = "/ohif/monai-label?StudyInstanceUIDs=1.2.3"
 
 @pytest.fixture(scope="module")
 def running():
-    with running_provider() as found:
-        yield found
+    with running_provider() as provider:
+        yield provider
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def provider(running):
 
 @pytest.fixture
 def front(provider, tmp_path):
-    with in_front_of(None, tmp_path / "front", sign_on=provider.settings(tmp_path)) as found:
-        yield found
+    with in_front_of(None, tmp_path / "front", sign_on=provider.settings(tmp_path)) as started:
+        yield started
 
 
 def signed_in(front, person: str = "u-1", path: str = PATH) -> tuple[requests.Session, requests.Response]:

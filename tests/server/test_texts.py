@@ -70,9 +70,9 @@ def scanned(source: str) -> tuple[str, list[str]]:
         elif pair == "/*":
             at = source.index("*/", at) + 2
         elif letter in STRING:
-            found = STRING[letter].match(source, at + 1)
-            take(found[0])
-            at = found.end() + 1
+            match = STRING[letter].match(source, at + 1)
+            take(match[0])
+            at = match.end() + 1
         elif letter == "/" and (not before or before in "(,=:[!&|?{};>"):
             code.append("RegExp")
             at = PATTERN.match(source, at + 1).end()
@@ -80,9 +80,9 @@ def scanned(source: str) -> tuple[str, list[str]]:
             if letter == "}":
                 open_templates.pop()
                 code.append(")")
-            found = TEMPLATE.match(source, at + 1)
-            take(found[0])
-            at = found.end() + 1
+            match = TEMPLATE.match(source, at + 1)
+            take(match[0])
+            at = match.end() + 1
             if source[at - 1 : at + 1] == "${":
                 open_templates.append(depth)
                 code.append("+(")
@@ -135,7 +135,7 @@ def names_passed(call: list[str]) -> set[str]:
 
 
 def calls(code: str, function: str) -> Iterator[list[str]]:
-    return (arguments(code, found.end() - 1) for found in re.finditer(rf"(?<![\w.#]){function}\(", code))
+    return (arguments(code, match.end() - 1) for match in re.finditer(rf"(?<![\w.#]){function}\(", code))
 
 
 def placeholders(text: str | dict[str, str]) -> set[str]:
@@ -181,7 +181,7 @@ def keys_of_pages() -> set[str]:
 
 def areas() -> set[str]:
     code, texts = scanned(SCRIPTS["gestures"])
-    (entries,) = (arguments(code, found.end() - 1) for found in re.finditer(r"const AREAS = \{", code))
+    (entries,) = (arguments(code, match.end() - 1) for match in re.finditer(r"const AREAS = \{", code))
     keys = (one.split(":")[0] for one in entries)
     return {texts[int(key[1:-1])] if key.startswith("«") else key for key in keys}
 
@@ -266,8 +266,8 @@ def shown_in(code: str) -> Iterator[str]:
     for function in ("showBanner", "Error", "confirm", "say"):
         for call in calls(code, rf"(?:\w+\.)*{function}"):
             yield call[0] if call else ""
-    for found in re.finditer(r"\b(?:title|ariaLabel|placeholder|alt|text|label|message|displayName|textContent)(?::| =) ", code):
-        yield expression(code, found.end())
+    for match in re.finditer(r"\b(?:title|ariaLabel|placeholder|alt|text|label|message|displayName|textContent)(?::| =) ", code):
+        yield expression(code, match.end())
 
 
 @pytest.mark.parametrize("name", sorted(set(SCRIPTS) - {"texts"}))

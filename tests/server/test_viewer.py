@@ -23,8 +23,8 @@ UNFINISHED = "/ohif/monai-label?StudyInstanceUIDs=1.2"
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory):
-    with in_front_of(ARCHIVE, tmp_path_factory.mktemp("front")) as found:
-        yield found
+    with in_front_of(ARCHIVE, tmp_path_factory.mktemp("front")) as started:
+        yield started
 
 
 def get(front, path: str, **more) -> requests.Response:

@@ -80,10 +80,10 @@ def test_the_automatic_region_handed_in_unchanged_is_still_the_networks(phantom,
     service = VhiService(phantom, model_dir=without_weights)
     region = service.disease_region("p_STIR")
     made = service.submit("p_STIR", region.labels, region.grid, [("disease region", 1)], reader="anna", rating="satisfactory")
-    found = json.loads(service.report("p_STIR", "anna", "json").read_text())
+    content = json.loads(service.report("p_STIR", "anna", "json").read_text())
     assert made.changes["disease region"] == {"added": 0, "removed": 0}
-    assert found["disease_region"]["source"] == "ensemble of 3"
-    assert found["provenance"]["model"]["version"] == region.facts["model_version"]
+    assert content["disease_region"]["source"] == "ensemble of 3"
+    assert content["provenance"]["model"]["version"] == region.facts["model_version"]
     assert service.vhi("p_STIR", "ben", {}).facts["used"]["disease region"] == "shared by study (0001), the proposal unchanged"
 
 

@@ -96,9 +96,9 @@ def test_a_submission_is_measured_by_the_chain_that_was_shown_and_records_it_who
     assert "not made by the paper" in page
     # opened again on a server that has other chains: viewers are told the name, and what was shown counts
     later = service_with(study_folder, clinic)
-    told = later.reading("a_STIR", "anna")["settings"]
-    assert told["post_transforms"] == "lax"
-    preview = later.preview("a_STIR", answer.labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", settings=told)
+    info = later.reading("a_STIR", "anna")["settings"]
+    assert info["post_transforms"] == "lax"
+    preview = later.preview("a_STIR", answer.labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", settings=info)
     assert preview["vhi_mm3"] == answer.facts["vhi_mm3"]
 
 

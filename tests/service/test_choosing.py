@@ -71,11 +71,11 @@ def submit_region(service: VhiService, case: str, shift: int = 0, reader: str = 
 def test_the_case_that_the_networks_are_least_sure_of_comes_first_and_says_so(studies, measure, fact):
     service = ready(studies)
     values = {case: facts(service, case)[fact] for case in CASES}
-    found = offer(service, "uncertain", values={"measure": measure})
-    assert found.case.case_id == max(values, key=values.__getitem__)
-    assert "more unsure than 3 of 3 others" in found.reason
-    assert found.facts[measure] == pytest.approx(values[found.case.case_id])
-    assert found.facts["model_version"] in found.reason
+    offered = offer(service, "uncertain", values={"measure": measure})
+    assert offered.case.case_id == max(values, key=values.__getitem__)
+    assert "more unsure than 3 of 3 others" in offered.reason
+    assert offered.facts[measure] == pytest.approx(values[offered.case.case_id])
+    assert offered.facts["model_version"] in offered.reason
 
 
 def test_a_held_case_comes_first_and_other_readers_cases_not_at_all(studies):
@@ -96,11 +96,11 @@ def test_diverse_weighs_being_unsure_against_being_unlike_what_is_labelled(studi
     assert set(entries) == set(CASES)
     for weight in ("0", 0.5, 1):
         scores = uncertain_and_unlike({c: entries[c]["disagreement"] for c in CASES}, unlike, float(weight))
-        found = offer(service, "diverse", f"anna{weight}", values={"weight": weight})
-        assert found.facts["score"] == pytest.approx(scores[found.case.case_id], abs=1e-4)
-        service.leases.release(found.case.case_id, f"anna{weight}")
-        assert found.case.case_id == max(scores, key=scores.__getitem__)
-        assert "spreads from the nearest labelled case" in found.reason
+        offered = offer(service, "diverse", f"anna{weight}", values={"weight": weight})
+        assert offered.facts["score"] == pytest.approx(scores[offered.case.case_id], abs=1e-4)
+        service.leases.release(offered.case.case_id, f"anna{weight}")
+        assert offered.case.case_id == max(scores, key=scores.__getitem__)
+        assert "spreads from the nearest labelled case" in offered.reason
 
 
 def test_review_offers_the_submitted_case_that_the_networks_dispute_until_it_was_looked_at(studies):
@@ -108,11 +108,11 @@ def test_review_offers_the_submitted_case_that_the_networks_dispute_until_it_was
     submit_region(service, "p")
     disputed = submit_region(service, "q", shift=9)
     submit_region(service, "r", shift=9, reader="ben")
-    found = offer(service, "review")
-    assert found.case.case_id == "q"
-    assert found.facts["submission"] == disputed
-    assert found.facts["dice"] < 0.9
-    assert "hand it in corrected, or as it is" in found.reason
+    offered = offer(service, "review")
+    assert offered.case.case_id == "q"
+    assert offered.facts["submission"] == disputed
+    assert offered.facts["dice"] < 0.9
+    assert "hand it in corrected, or as it is" in offered.reason
     assert offer(service, "review").case.case_id == "q"  # still to be answered
     assert offer(service, "review", "chief", everyone=True).case.case_id == "r"  # q is held
     submit_region(service, "q", shift=9)  # as it was: the reader insists
@@ -134,8 +134,8 @@ def test_the_scores_outlast_a_restart_and_the_loss_of_their_file(studies, tmp_pa
         path.write_bytes(content)
         service = ready(studies)
         service.leases.release(first.case.case_id, "anna")
-        found = offer(service, "uncertain")
-        assert (found.case, found.reason, found.facts) == (first.case, first.reason, first.facts)
+        offered = offer(service, "uncertain")
+        assert (offered.case, offered.reason, offered.facts) == (first.case, first.reason, first.facts)
 
 
 def test_a_case_that_was_not_looked_at_yet_comes_last_and_goes_with_its_scans(studies):
@@ -158,9 +158,9 @@ def test_a_case_that_was_not_looked_at_yet_comes_last_and_goes_with_its_scans(st
 def test_a_blinded_study_keeps_its_order_and_reviews_nothing(studies):
     for order in ("first", "uncertain", "diverse"):
         service = VhiService(studies, data=studies.parent / order, config=StudyConfig(blinded=True, seed=1))
-        found = offer(service, order)
-        assert found.case == service._blinding.order(list(service.cases.index.cases), "anna", 1)[0]
-        assert "blinded" in found.reason
+        offered = offer(service, order)
+        assert offered.case == service._blinding.order(list(service.cases.index.cases), "anna", 1)[0]
+        assert "blinded" in offered.reason
         with pytest.raises(RequestError, match="none comes back for review"):
             offer(service, "review")
 

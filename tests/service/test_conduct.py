@@ -150,9 +150,9 @@ def test_calibration_cases_come_first_and_whoever_finished_them_hears_of_the_ref
     half[: half.shape[0] // 2] = False
     assert half.any()
     finish_with(service, "c", "anna", Mask(half, four.grid, INFLAMMATION))
-    told = service.conduct.feedback("c", "anna")
+    feedback = service.conduct.feedback("c", "anna")
     dice = 2 * half.sum() / (half.sum() + four.region.sum())
-    assert f"Dice {dice:.2f}; 0 voxels of yours are not in it, {four.region.sum() - half.sum()} of its voxels" in told
+    assert f"Dice {dice:.2f}; 0 voxels of yours are not in it, {four.region.sum() - half.sum()} of its voxels" in feedback
     assert service.next_case("anna").case.case_id == "d"
     with pytest.raises(ConflictError, match="calibration cases first: 1 of 2 are left"):
         four.submit(service, (REGION, four.region), image="a_STIR", reader="anna")

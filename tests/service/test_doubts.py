@@ -67,10 +67,10 @@ def test_each_submission_says_what_became_of_its_region(study_folder):
     study_folder.submit(service, (REGION, study_folder.region))
     first, bone, second = service.submissions("a_STIR", "anna")
     made = (first, bone, second)
-    told = service.fates()
-    assert told.of(bone, made) is None
-    assert told.of(first, made)["state"] == "replaced"
-    assert told.of(second, made)["reason"] == "It is not learnt yet: the next training takes it up."
+    submission_fates = service.fates()
+    assert submission_fates.of(bone, made) is None
+    assert submission_fates.of(first, made)["state"] == "replaced"
+    assert submission_fates.of(second, made)["reason"] == "It is not learnt yet: the next training takes it up."
     learnt = Fate("a", second.submission_id, "learnt", "site-1", "Version site-1 learnt it.")
     known = Fates(lambda case_id, submission_id: learnt if (case_id, submission_id) == ("a", second.submission_id) else None)
     assert known.of(second, made) == {"state": "learnt", "version": "site-1", "reason": "Version site-1 learnt it."}

@@ -203,16 +203,16 @@ def test_the_earlier_visit_is_shown_on_the_grid_of_this_one_with_what_was_kept_o
         study_folder.add_case(case_id)
     service = study_folder.service()
     before = finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
-    found = service.earlier("p_follow_up_T1W", "anna")
-    assert found.stir.grid is found.kept.grid
-    assert found.stir.data.shape == study_folder.grid.shape
+    earlier = service.earlier("p_follow_up_T1W", "anna")
+    assert earlier.stir.grid is earlier.kept.grid
+    assert earlier.stir.data.shape == study_folder.grid.shape
     # both scans are one: it lies where it lay
-    np.testing.assert_array_equal(found.kept.data, study_folder.lesions == 1)
+    np.testing.assert_array_equal(earlier.kept.data, study_folder.lesions == 1)
     inner = (slice(2, -2), slice(2, -2), slice(1, -1))  # nothing is known beyond the field of view
     assert (
-        np.corrcoef(found.stir.data[inner].ravel(), study_folder.truth.stir.data[inner].ravel())[0, 1] > 0.99
+        np.corrcoef(earlier.stir.data[inner].ravel(), study_folder.truth.stir.data[inner].ravel())[0, 1] > 0.99
     )  # linear interpolation smooths
-    assert found.facts() == {
+    assert earlier.facts() == {
         "case": "p_baseline",
         "date": None,
         "reader": "anna",

@@ -63,14 +63,14 @@ def answers(service):
 
 
 def check_untouched(service, vhi, made):
-    found = report(service, "p_STIR")
+    content = report(service, "p_STIR")
     for name in ("vhi_mm3", "voxels", "thresholds", "left", "right", "normal_bone", "disease_region"):
-        assert found[name] == vhi.facts[name]
-    assert [one["mm3"] for one in found["lesions"]] == [one["mm3"] for one in vhi.facts["lesions"]]
-    assert found["thresholds"]["rule"] == "robust"
-    assert (found["normal_bone"]["source"], found["disease_region"]["source"]) == ("proposed", "ensemble of 3")
-    assert found["normal_bone"]["confidence"] > 0.5
-    assert any("no reader has checked it" in warning for warning in found["warnings"])
+        assert content[name] == vhi.facts[name]
+    assert [one["mm3"] for one in content["lesions"]] == [one["mm3"] for one in vhi.facts["lesions"]]
+    assert content["thresholds"]["rule"] == "robust"
+    assert (content["normal_bone"]["source"], content["disease_region"]["source"]) == ("proposed", "ensemble of 3")
+    assert content["normal_bone"]["confidence"] > 0.5
+    assert any("no reader has checked it" in warning for warning in content["warnings"])
     assert made.result["result_id"] == vhi.facts["result_id"]
     hand = {**NOTHING_DONE["regions"], **{name: {"added": 0, "removed": 0} for name in (REGION, BONE)}}
     assert made.corrections == {**NOTHING_DONE, "regions": hand}
@@ -324,13 +324,13 @@ def test_a_viewer_that_displays_the_number_is_accused_of_nothing(study_folder, s
 def test_a_reading_is_reopened_with_its_numbers_its_decisions_and_its_voxels(study_folder, service):
     click = {"what": "remove", "voxel": IN_2, "scope": "lesion"}
     study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), decisions={"clicks": [click]}, rating="corrected")
-    found = service.reading("a_T1W", "anna")
-    assert (found["submission_id"], found["number"], found["reading"], found["rating"]) == ("0003-anna", 3, 1, "corrected")
-    assert found["result"]["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
-    assert found["decisions"]["clicks"] == [click]
-    assert found["reports"]["html"] == "/vhi/report?image=a_T1W&reader=anna&submission=0003-anna&form=html"
+    info = service.reading("a_T1W", "anna")
+    assert (info["submission_id"], info["number"], info["reading"], info["rating"]) == ("0003-anna", 3, 1, "corrected")
+    assert info["result"]["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
+    assert info["decisions"]["clicks"] == [click]
+    assert info["reports"]["html"] == "/vhi/report?image=a_T1W&reader=anna&submission=0003-anna&form=html"
     labels, _ = service.reading_labels("a_T1W", "anna")
-    assert found["label_info"] == [{"name": INFLAMMATION, "idx": [4, 5, 6, 7]}]
+    assert info["label_info"] == [{"name": INFLAMMATION, "idx": [4, 5, 6, 7]}]
     np.testing.assert_array_equal(labels, 4 * (study_folder.lesions == 1))
 
 
@@ -343,8 +343,8 @@ def test_a_second_reading_starts_without_the_first_and_nobody_opens_anothers(stu
     study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0), reading=2)
     assert service.reading("a_STIR", "anna")["submission_id"] == "0003-anna"
     assert service.reading("a_STIR", "anna", 2)["submission_id"] == "0004-anna"
-    found = json.loads(service.report("a_STIR", "anna", "json", submission="0003-anna").read_text())
-    assert found["reading"]["submission"] == "0003-anna"
+    content = json.loads(service.report("a_STIR", "anna", "json", submission="0003-anna").read_text())
+    assert content["reading"]["submission"] == "0003-anna"
 
 
 # segments that 3D Slicer's click tool leaves as they were -----------------------------------------------------------------

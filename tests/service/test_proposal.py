@@ -144,11 +144,11 @@ def test_without_a_model_only_the_proposal_fails(study_folder):
 def test_the_report_of_a_submission_says_which_number_is_which(service, study_folder):
     service.vhi("a_STIR", "anna", {"proposal": "apply"})
     study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 2))
-    found = json.loads(service.report("a_STIR", "anna", "json").read_text())
-    assert found["stage"] == "cleaned"
-    mm3 = {name: one["vhi_mm3"]["sensitive"] for name, one in found["stages"].items()}
+    content = json.loads(service.report("a_STIR", "anna", "json").read_text())
+    assert content["stage"] == "cleaned"
+    mm3 = {name: one["vhi_mm3"]["sensitive"] for name, one in content["stages"].items()}
     assert mm3 == {"raw": 72.0, "proposed": 48.0, "cleaned": 24.0}
-    assert [one["keep"] for one in found["proposal"]["lesions"]] == [True, False]
+    assert [one["keep"] for one in content["proposal"]["lesions"]] == [True, False]
     page = service.report("a_STIR", "anna", "html").read_text()
     for words in ("What a reader kept.", "Uncleaned volume, before a lesion was removed: 72 mm³", "Proposed volume: 48 mm³"):
         assert words in page
@@ -166,16 +166,16 @@ def test_the_report_of_a_submission_says_which_number_is_which(service, study_fo
 def test_the_title_of_a_submission_says_where_the_reader_changed_nothing(service, study_folder, mode, kept, title):
     service.vhi("a_STIR", "anna", {"proposal": mode})
     study_folder.submit(service, (INFLAMMATION, np.isin(study_folder.lesions, kept)))
-    found = json.loads(service.report("a_STIR", "anna", "json").read_text())
-    assert (found["stage"], found["title"]) == ("cleaned", title)
+    content = json.loads(service.report("a_STIR", "anna", "json").read_text())
+    assert (content["stage"], content["title"]) == ("cleaned", title)
     assert title in service.report("a_STIR", "anna", "html").read_text()
 
 
 def test_a_reader_who_saw_no_proposal_has_none_in_the_report(service, study_folder):
     service.vhi("a_STIR", "anna", {})
     study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 2))
-    found = json.loads(service.report("a_STIR", "anna", "json").read_text())
-    assert found["stages"]["proposed"] is None
+    content = json.loads(service.report("a_STIR", "anna", "json").read_text())
+    assert content["stages"]["proposed"] is None
 
 
 def test_what_was_submitted_can_be_learnt_with_every_reader_for_himself(service, study_folder):
@@ -204,8 +204,8 @@ def test_effort_is_stored_with_the_submission_and_told(service, study_folder):
     effort = {"seconds": 61.5, "clicks": 7, "boundary_edits": 2}
     made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), effort=effort)
     assert made.effort == {**effort, "seconds_by": "viewer"}
-    found = json.loads(service.report("a_STIR", "anna", "json").read_text())
-    assert found["reading"]["effort"] == made.effort
+    content = json.loads(service.report("a_STIR", "anna", "json").read_text())
+    assert content["reading"]["effort"] == made.effort
 
 
 def test_the_server_counts_seconds_where_the_viewer_does_not(service, study_folder):

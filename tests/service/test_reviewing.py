@@ -38,14 +38,21 @@ def two(study_folder):
 
 def test_the_slices_that_differ_are_listed_with_their_volume_the_largest_first(two):
     service, anna, ben = two
-    found = service.reviewing.differences(IMAGE, anna, ben)
-    assert [one["slice"] for one in found["slices"]] == [1, 2, 3]
-    assert [one["only_first_mm3"] / VOXEL_MM3 for one in found["slices"]] == [2, 2, 0]
-    assert [one["only_second_mm3"] / VOXEL_MM3 for one in found["slices"]] == [0, 0, 1]
-    assert [one["both_mm3"] / VOXEL_MM3 for one in found["slices"]] == [2, 0, 0]
-    assert (found["first_mm3"], found["second_mm3"], found["both_mm3"], found["differing_mm3"]) == (36, 18, 12, 30)
+    differences = service.reviewing.differences(IMAGE, anna, ben)
+    assert [one["slice"] for one in differences["slices"]] == [1, 2, 3]
+    assert [one["only_first_mm3"] / VOXEL_MM3 for one in differences["slices"]] == [2, 2, 0]
+    assert [one["only_second_mm3"] / VOXEL_MM3 for one in differences["slices"]] == [0, 0, 1]
+    assert [one["both_mm3"] / VOXEL_MM3 for one in differences["slices"]] == [2, 0, 0]
+    assert (differences["first_mm3"], differences["second_mm3"], differences["both_mm3"], differences["differing_mm3"]) == (
+        36,
+        18,
+        12,
+        30,
+    )
     # a voxel that only one has
-    assert [one["voxel"] in ([10, 1, 1], [10, 2, 1], [9, 1, 2], [10, 1, 2], [1, 1, 3]) for one in found["slices"]] == [True] * 3
+    assert [one["voxel"] in ([10, 1, 1], [10, 2, 1], [9, 1, 2], [10, 1, 2], [1, 1, 3]) for one in differences["slices"]] == [
+        True
+    ] * 3
     turned = service.reviewing.differences(IMAGE, ben, anna)
     assert turned["slices"][0]["only_second_mm3"] == 12
 
@@ -144,9 +151,9 @@ def test_a_cohort_takes_the_class_of_the_case_that_was_recorded_last(two, study_
     for where, reason in ((None, "artefact"), (1, "morphological"), (None, "anatomical")):
         service.reviewing.record(IMAGE, (anna, ben), where, reason, "", "root")
     assert classes_of_cases(service.readings.root) == {"a": "anatomical"}
-    found = read_cohort(study_folder.folder, [], None, accept_uncleaned=True)
-    list(found.scans())
-    assert {one.disagreement for one in found.whole_table().visits.values()} == {"anatomical"}
+    table = read_cohort(study_folder.folder, [], None, accept_uncleaned=True)
+    list(table.scans())
+    assert {one.disagreement for one in table.whole_table().visits.values()} == {"anatomical"}
 
 
 def test_the_class_of_a_blinded_case_is_of_its_true_name_in_a_cohort(study_folder):

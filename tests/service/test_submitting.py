@@ -53,11 +53,11 @@ def test_what_was_kept_is_measured_and_reported(study_folder, service):
     assert made.rating == "corrected"
     assert made.started_from == {BONE: "your submission 0002", REGION: "your submission 0001"}
     assert made.changes[INFLAMMATION]["lesions_removed"] == [2]
-    found = numbers(service)
-    assert found["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
-    assert found["reading"]["submission"] == "0003-anna"
-    assert found["reading"]["changes"][INFLAMMATION]["lesions_removed"] == [2]
-    assert [one["file"] for one in found["provenance"]["inputs"]] == ["a_T1W", "a_STIR"]
+    content = numbers(service)
+    assert content["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
+    assert content["reading"]["submission"] == "0003-anna"
+    assert content["reading"]["changes"][INFLAMMATION]["lesions_removed"] == [2]
+    assert [one["file"] for one in content["provenance"]["inputs"]] == ["a_T1W", "a_STIR"]
     page = service.report("a_T1W", "anna", "html").read_text()
     assert "Reader anna, reading 1, semi-automatic, submission 0003-anna." in page
     assert "The reader rates the automatic disease region: corrected." in page
@@ -477,8 +477,8 @@ def test_many_at_once_lose_nothing(study_folder):
     def work(reader, image):
         try:
             for lesion in (1, 2):
-                found = service.vhi(image, reader, {})
-                assert found.facts["voxels"]["sensitive"] == 12
+                result = service.vhi(image, reader, {})
+                assert result.facts["voxels"]["sensitive"] == 12
                 study_folder.submit(service, (INFLAMMATION, study_folder.lesions == lesion), image=image, reader=reader)
         except Exception as error:
             problems.append(error)

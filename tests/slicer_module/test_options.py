@@ -59,9 +59,9 @@ def answered(slicer_client: Slicer) -> list[dict[str, Any]]:
 
 
 def test_every_table_shows_the_defaults_and_sends_them_back(slicer_client):
-    found = tables(slicer_client)
-    assert len(found) == 8  # vhi and vhi_clean, the trainer, and the five strategies
-    for section, name in found:
+    shown_tables = tables(slicer_client)
+    assert len(shown_tables) == 8  # vhi and vhi_clean, the trainer, and the five strategies
+    for section, name in shown_tables:
         cells = texts(slicer_client.table_of(section, name))
         assert cells.keys() == slicer_client.module.info[section][name]["config"].keys()
         assert {key for key, shown in cells.items() if shown == ""} <= EMPTY_BY_DEFAULT

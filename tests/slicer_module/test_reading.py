@@ -184,12 +184,12 @@ def test_a_reading_is_submitted_with_the_names_that_the_module_gives_and_reporte
     kept = slicer_client.segments()[INFLAMMATION].copy()
     region = slicer_client.segments()[REGION].copy()
     slicer_client.press("saveLabel")
-    found = report(server, slicer_client)
-    assert (found["voxels"]["sensitive"], found["disease_region"]["voxels"]) == (kept.sum(), region.sum())
+    content = report(server, slicer_client)
+    assert (content["voxels"]["sensitive"], content["disease_region"]["voxels"]) == (kept.sum(), region.sum())
     assert slicer_client.ui.activeLearningProgressBar.toolTip == "1/4 samples are labeled"
     slicer_client.next_sample()
     assert slicer_client.shown() == []
-    assert image_of(slicer_client) not in (None, found["reading"]["case"])
+    assert image_of(slicer_client) not in (None, content["reading"]["case"])
 
 
 def test_what_a_reader_is_told_of_a_submission_comes_first_under_show_details(slicer_client):
@@ -272,8 +272,8 @@ def test_a_region_upside_down_is_doubted_in_the_answer_and_confirmed_by_the_same
     made = slicer_client.saved()
     assert made["messages"][1].startswith("You confirmed it.")
     asked = {"image": image_of(slicer_client), "reader": made["reader"]}
-    told = requests.get(f"{server.url}/vhi/submissions", params=asked, timeout=60).json()
-    assert [one["fate"]["state"] for one in told] == ["replaced", "waits"]
+    content = requests.get(f"{server.url}/vhi/submissions", params=asked, timeout=60).json()
+    assert [one["fate"]["state"] for one in content] == ["replaced", "waits"]
 
 
 def test_when_every_case_is_finished_slicer_says_so(slicer, server):

@@ -40,14 +40,14 @@ def test_a_known_motion_is_found_to_half_a_millimetre():
     # the patient lies elsewhere at the second visit: what was at x is at motion x, and the stack did not follow
     moving = scan(Grid(SHAPE, np.linalg.inv(motion) @ AFFINE))
     moving = Volume(moving.data, Grid(SHAPE, AFFINE), "STIR 2")
-    found = align(fixed, moving)
+    alignment = align(fixed, moving)
     corners = fixed.grid.corners_mm() * 0.5 + fixed.grid.corners_mm().mean(axis=0) * 0.5
     expected = corners @ motion[:3, :3].T + motion[:3, 3]
-    got = corners @ found.matrix[:3, :3].T + found.matrix[:3, 3]
+    got = corners @ alignment.matrix[:3, :3].T + alignment.matrix[:3, 3]
     # voxels are 2 x 2 x 4 mm
     assert np.linalg.norm(got - expected, axis=1).max() < 0.5
-    assert found.turn_deg == pytest.approx(4.0, abs=0.7)
-    back = moved_volume(moving, fixed.grid, found)
+    assert alignment.turn_deg == pytest.approx(4.0, abs=0.7)
+    back = moved_volume(moving, fixed.grid, alignment)
     inside = (slice(8, -8), slice(8, -8), slice(4, -4))
     assert np.corrcoef(back.data[inside].ravel(), fixed.data[inside].ravel())[0, 1] > 0.99
 

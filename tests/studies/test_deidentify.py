@@ -23,8 +23,8 @@ GEOMETRY = ("Rows", "Columns", "PixelSpacing", "ImagePositionPatient", "ImageOri
 
 @pytest.fixture
 def study(tmp_path) -> Study:
-    found = handmade()
-    for name, volume in (("t1w", found.t1w), ("stir", found.stir)):
+    scan = handmade()
+    for name, volume in (("t1w", scan.t1w), ("stir", scan.stir)):
         write_volume(tmp_path / f"{name}.nii.gz", volume)
     return dicomized(tmp_path / "dicom", tmp_path / "t1w.nii.gz", tmp_path / "stir.nii.gz", labels=Labels("P1", "20250601"))
 
@@ -40,14 +40,14 @@ def test_nothing_of_a_marked_study_is_left_in_any_byte_and_its_voxels_and_their_
         true = pydicom.dcmread(path)
         copy = by_number[int(true.InstanceNumber)]
         assert places(copy.read_bytes()) == []
-        found = pydicom.dcmread(copy)
+        dataset = pydicom.dcmread(copy)
         np.testing.assert_array_equal(read_stored(copy), read_stored(path))
         for keyword in GEOMETRY:
-            assert found[keyword].value == true[keyword].value, keyword
-        assert (str(found.PatientName), found.PatientID, found.SeriesDescription) == (ANNA.alias, ANNA.alias, "STIR")
-        assert found.StudyDate == found.PatientBirthDate == found.AccessionNumber == ""
-        assert not [one for one in found if one.tag.is_private or one.tag.group in (0x5000, 0x6000)]
-        assert list(found.ImageType) == ["ORIGINAL", "PRIMARY"]
+            assert dataset[keyword].value == true[keyword].value, keyword
+        assert (str(dataset.PatientName), dataset.PatientID, dataset.SeriesDescription) == (ANNA.alias, ANNA.alias, "STIR")
+        assert dataset.StudyDate == dataset.PatientBirthDate == dataset.AccessionNumber == ""
+        assert not [one for one in dataset if one.tag.is_private or one.tag.group in (0x5000, 0x6000)]
+        assert list(dataset.ImageType) == ["ORIGINAL", "PRIMARY"]
 
 
 def test_a_uid_is_replaced_by_the_same_one_every_time_and_by_another_for_another_case_or_key():
@@ -100,9 +100,9 @@ def test_a_text_where_a_number_belongs_is_left_out(study):
     image.add_new("EchoTime", "DS", "50")
     image["EchoTime"]._value = "JANE"
     image.add_new("FlipAngle", "LO", "90 JANE")
-    found = deidentified(image, image.pixel_array[np.newaxis], ANNA)
-    assert "EchoTime" not in found
-    assert "FlipAngle" not in found
+    dataset = deidentified(image, image.pixel_array[np.newaxis], ANNA)
+    assert "EchoTime" not in dataset
+    assert "FlipAngle" not in dataset
 
 
 SAID = [
@@ -140,5 +140,5 @@ def test_a_secondary_capture_is_refused():
 def test_a_private_element_is_private_at_every_depth(study):
     image = pydicom.dcmread(marked(study).files("STIR")[0])
     assert PRIVATE % 2  # odd groups are private
-    found = deidentified(image, read_stored(study.files("STIR")[0]), ANNA)
-    assert not [one for one in found.iterall() if one.tag.is_private]
+    dataset = deidentified(image, read_stored(study.files("STIR")[0]), ANNA)
+    assert not [one for one in dataset.iterall() if one.tag.is_private]

@@ -80,8 +80,8 @@ def test_the_complex_component_and_a_vendors_own_tag_tell_too():
     ],
 )
 def test_descriptions_speak_against_a_series(description, agent, fat_suppressed):
-    found = doubts_of(Series("1.2", (frame(ImageType=PLAIN, SeriesDescription=description),)))
-    assert (found.contrast_agent, found.fat_suppressed) == (agent, fat_suppressed)
+    doubts = doubts_of(Series("1.2", (frame(ImageType=PLAIN, SeriesDescription=description),)))
+    assert (doubts.contrast_agent, doubts.fat_suppressed) == (agent, fat_suppressed)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_what_is_no_scan_is_passed_over_in_both_roles_and_refused_alone(study, r
     study.add("t1 plain", T1W, **plain["T1W"])
     study.add("stir plain", STIR, **plain["STIR"])
     study.add("t1 later", kind[role], ImageType=image_type.split("\\"), **LATE)
-    found = study.pair()
+    pair = study.pair()
     assert study.chosen() == ("t1 plain", "stir plain")
-    assert found.warnings == ()
+    assert pair.warnings == ()
     with pytest.raises(InputError, match="is of the kind .* no scan in the weighting of its sequence"):
         read_series(study.folder / "t1_later", role)
 
@@ -143,9 +143,9 @@ def test_a_sites_rules_choose_a_series_by_hand(study, tmp_path):
     first = study.add("t1 tse", T1W, **EARLY)
     study.add("t1 tse again", T1W, **LATE)
     (tmp_path / "rules.toml").write_text(f'[t1w]\ntake = ["{first}"]\n')
-    found = read_study(study.folder, read_rules(tmp_path / "rules.toml"))
-    assert found.t1w_info is not None
-    assert found.t1w_info.series_uid == first
+    pair = read_study(study.folder, read_rules(tmp_path / "rules.toml"))
+    assert pair.t1w_info is not None
+    assert pair.t1w_info.series_uid == first
 
 
 def in_one_series(study: Study, name: str, kind: dict[str, object], *parts: dict[str, object]) -> str:

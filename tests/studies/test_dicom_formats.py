@@ -35,30 +35,30 @@ def scan(role: str) -> Volume:
 
 def group(**sequences: dict[str, object]) -> Dataset:
     """One item of functional groups."""
-    found = Dataset()
+    dataset = Dataset()
     for name, values in sequences.items():
         inner = Dataset()
         for keyword, value in values.items():
             setattr(inner, keyword, value)
-        setattr(found, name, Sequence([inner]))
-    return found
+        setattr(dataset, name, Sequence([inner]))
+    return dataset
 
 
 def enhanced(role: str) -> Dataset:
     """A scan as one Enhanced MR image: frames out of order, timing shared, a scaling of its own for every frame."""
-    found = enhanced_mr(scan(role), role)
+    dataset = enhanced_mr(scan(role), role)
     times = {"T1W": (600.0, 10.0), "STIR": (5316.0, 50.0)}[role]
-    shared = found.SharedFunctionalGroupsSequence[0]
+    shared = dataset.SharedFunctionalGroupsSequence[0]
     timing = group(
         MRTimingAndRelatedParametersSequence={"RepetitionTime": times[0]}, MREchoSequence={"EffectiveEchoTime": times[1]}
     )
     if role == "STIR":
         timing.update(group(MRModifierSequence={"InversionRecovery": "YES", "InversionTimes": [210.0]}))
     shared.update(timing)
-    for k, frame in enumerate(found.PerFrameFunctionalGroupsSequence):
+    for k, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence):
         scaling = {"RescaleSlope": 1 + k, "RescaleIntercept": -7 * k, "RescaleType": "US"}
         frame.update(group(PixelValueTransformationSequence=scaling))
-    return found
+    return dataset
 
 
 def unscaled(role: str) -> np.ndarray:
@@ -97,10 +97,10 @@ def test_an_orientation_may_be_shared_or_each_frames_own(tmp_path, shared_orient
 def test_a_pair_of_enhanced_mr_is_found(tmp_path):
     for role in ("T1W", "STIR"):
         written(enhanced(role), tmp_path / f"{role}.dcm")
-    found = read_study(tmp_path)
-    assert [path.name for role in ("T1W", "STIR") for path in found.files[role]] == ["T1W.dcm", "STIR.dcm"]
-    np.testing.assert_array_equal(found.t1w.data, unscaled("T1W"))
-    assert found.warnings == ()
+    pair = read_study(tmp_path)
+    assert [path.name for role in ("T1W", "STIR") for path in pair.files[role]] == ["T1W.dcm", "STIR.dcm"]
+    np.testing.assert_array_equal(pair.t1w.data, unscaled("T1W"))
+    assert pair.warnings == ()
 
 
 def test_frames_that_are_not_all_described_are_refused(tmp_path):

@@ -138,10 +138,10 @@ def test_the_pair_of_a_study_is_found_by_inversion_time_whatever_it_is_called(st
     for role, name in {"T1W": "stir", "STIR": "t1"}.items():
         for file in files_of(study / role):
             changed(file, SeriesDescription=name)
-    found = read_study(study)
-    assert pydicom.dcmread(found.files["STIR"][0]).InversionTime == 210
-    assert "InversionTime" not in pydicom.dcmread(found.files["T1W"][0])
-    assert found.warnings == ()
+    pair = read_study(study)
+    assert pydicom.dcmread(pair.files["STIR"][0]).InversionTime == 210
+    assert "InversionTime" not in pydicom.dcmread(pair.files["T1W"][0])
+    assert pair.warnings == ()
 
 
 def test_a_study_without_stir_lists_what_it_has(study):
@@ -197,11 +197,11 @@ def test_a_published_scan_measures_to_the_voxel_as_from_nifti(vhi_data, tmp_path
     images, masks = vhi_data / "images_study", vhi_data / "segmentations"
     t1w, stir = images / "T1W" / f"{subject}_T1W.nii.gz", images / "STIR" / f"{subject}_STIR.nii.gz"
     write_dicom_study(tmp_path / "study", t1w, stir, Labels(descending=descending))
-    found = read_study(tmp_path / "study")
+    pair = read_study(tmp_path / "study")
     bone = read_mask(masks / "normal_marrow" / f"{subject}_normal_marrow.nii.gz", "normal bone")
     region = read_mask(masks / "disease_region" / f"{subject}_disease_region.nii.gz", "disease region")
-    grid = found.stir.grid
-    from_dicom = measure_vhi(found.t1w, found.stir, normal_bone=reoriented(bone, grid), disease_region=reoriented(region, grid))
+    grid = pair.stir.grid
+    from_dicom = measure_vhi(pair.t1w, pair.stir, normal_bone=reoriented(bone, grid), disease_region=reoriented(region, grid))
     from_nifti = measure_vhi(read_volume(t1w, "T1W"), read_volume(stir, "STIR"), normal_bone=bone, disease_region=region)
     assert from_dicom.measurement.total.sensitive == from_nifti.measurement.total.sensitive
     assert from_dicom.measurement.total.conservative == from_nifti.measurement.total.conservative

@@ -80,12 +80,12 @@ def test_a_broken_stir_gives_way_to_a_whole_one_and_that_is_said(study):
     study.add("t1", T1W)
     study.add("whole", STIR, AcquisitionTime="093000")
     study.add("broken", STIR, without=3, AcquisitionTime="094500")
-    found = study.pair()
-    assert found.stir_info is not None
-    assert found.stir_info.description == "whole"
-    assert len(found.warnings) == 1
-    assert "passed over" in found.warnings[0]
-    assert "1 slices are missing" in found.warnings[0]
+    pair = study.pair()
+    assert pair.stir_info is not None
+    assert pair.stir_info.description == "whole"
+    assert len(pair.warnings) == 1
+    assert "passed over" in pair.warnings[0]
+    assert "1 slices are missing" in pair.warnings[0]
 
 
 def test_the_only_stir_broken_is_refused_with_its_fault(study):
@@ -128,10 +128,10 @@ def test_t1w_on_the_voxels_of_stir_comes_before_a_later_one_at_an_angle(study):
     study.add("stir", STIR)
     study.add("with it", T1W, AcquisitionTime="093000")
     study.add("t1 across", T1W, SAGITTAL, (24, 20, 8), AcquisitionTime="094500")
-    found = study.pair()
-    assert found.t1w_info is not None
-    assert found.t1w_info.description == "with it"
-    assert found.warnings == ()
+    pair = study.pair()
+    assert pair.t1w_info is not None
+    assert pair.t1w_info.description == "with it"
+    assert pair.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_localisers_and_series_of_other_kinds_are_passed_over(study):
     study.add("three planes", T1W, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], AcquisitionTime="094500")
     study.add("t2", {"RepetitionTime": 4000, "EchoTime": 90, "ScanningSequence": "SE"})
     study.add("flair", {**STIR, "InversionTime": 2500})
-    found = study.pair()
-    assert found.t1w_info is not None
-    assert found.t1w_info.description == "t1"
-    assert found.warnings == ()
+    pair = study.pair()
+    assert pair.t1w_info is not None
+    assert pair.t1w_info.description == "t1"
+    assert pair.warnings == ()
 
 
 def test_a_t1w_of_another_frame_of_reference_is_refused_with_the_reason(study):
@@ -228,8 +228,8 @@ class TestRegistration:
         fine[:3, :3] *= 0.5
         fine[:3, 3] += CORONAL[:3, :3] @ np.array([2.3, 1.7, 0.6])
         inner = Grid((30, 20, 8), fine)
-        found = resampled(self.ramp(Grid((24, 20, 6), CORONAL)), inner)
-        np.testing.assert_allclose(found.data, self.ramp(inner).data, atol=1e-9)
+        on_grid = resampled(self.ramp(Grid((24, 20, 6), CORONAL)), inner)
+        np.testing.assert_allclose(on_grid.data, self.ramp(inner).data, atol=1e-9)
 
     def test_coverage_is_the_share_of_voxels_inside(self):
         shifted = CORONAL.copy()
@@ -250,10 +250,10 @@ class TestRegistration:
             affine[:3, 3] += affine[:3, k] * (shape[k] - 1)
             affine[:3, k] *= -1
         other = self.ramp(Grid(shape, affine))
-        found = reoriented(other, grid)
-        assert found.grid.shape == grid.shape
-        np.testing.assert_allclose(found.data, self.ramp(grid).data, atol=1e-9)
-        assert (found is other) == (axes == (0, 1, 2) and not reverse)  # nothing is copied where nothing is turned
+        turned = reoriented(other, grid)
+        assert turned.grid.shape == grid.shape
+        np.testing.assert_allclose(turned.data, self.ramp(grid).data, atol=1e-9)
+        assert (turned is other) == (axes == (0, 1, 2) and not reverse)  # nothing is copied where nothing is turned
 
     def test_what_lies_elsewhere_is_left_as_it_is(self):
         shifted = CORONAL.copy()

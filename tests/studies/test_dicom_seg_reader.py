@@ -59,11 +59,11 @@ def seg_of(source: list[Dataset], grid: Grid, masks: dict[str, np.ndarray], kind
         SegmentDescription(n, name, TISSUE, kind, "AUTOMATIC", algorithm, anatomic_regions=[SITE])
         for n, name in enumerate(masks, start=1)
     ]
-    found = Segmentation(
+    segmentation = Segmentation(
         source, pixels, changes.pop("segmentation_type", "BINARY"), described, generate_uid(), 9, generate_uid(), 1, "Other", "V", "1", "1",
         **changes,
     )  # fmt: skip
-    return through_a_file(found)
+    return through_a_file(segmentation)
 
 
 def slices_of(source: list[Dataset], grid: Grid) -> list[int]:
@@ -93,19 +93,19 @@ def shuffled(seg: Dataset) -> Dataset:
 def test_a_mask_comes_back_to_its_voxels_and_not_to_those_of_any_flip(stir, ascending, omit_empty_frames):
     source = mr_series(stir, ascending=ascending)
     seg = seg_of(source, stir.grid, {"inflammation": corner()}, omit_empty_frames=omit_empty_frames)
-    found = read_segments(seg, stir.grid)["inflammation"].data
-    assert dice(found, corner()) == 1.0
+    masks = read_segments(seg, stir.grid)["inflammation"].data
+    assert dice(masks, corner()) == 1.0
     for axis in range(3):
-        assert dice(np.flip(found, axis), corner()) < 0.5
+        assert dice(np.flip(masks, axis), corner()) < 0.5
 
 
 def test_the_order_of_frames_says_nothing(stir):
     tall = np.zeros(SHAPE, dtype=bool)
     tall[2, 3, :] = tall[2:5, 4, 3] = True
     seg = shuffled(seg_of(mr_series(stir), stir.grid, {"inflammation": tall, "disease region": corner() | tall}))
-    found = read_segments(seg, stir.grid)
-    np.testing.assert_array_equal(found["inflammation"].data, tall)
-    np.testing.assert_array_equal(found["disease region"].data, corner() | tall)
+    masks = read_segments(seg, stir.grid)
+    np.testing.assert_array_equal(masks["inflammation"].data, tall)
+    np.testing.assert_array_equal(masks["disease region"].data, corner() | tall)
 
 
 @pytest.mark.parametrize("turned", [(1, 0, 2), (2, 1, 0), (0, 2, 1)])
@@ -144,9 +144,9 @@ def test_a_code_names_a_segment_that_its_label_does_not(stir):
 
 def test_a_code_never_takes_the_name_of_a_segment_that_is_called_so(stir):
     seg = seg_of(mr_series(stir), stir.grid, {"bright vessel": ~corner(), "inflammation": corner()}, EDEMA)
-    found = read_segments(seg, stir.grid)
-    assert list(found) == ["bright vessel", "inflammation"]
-    np.testing.assert_array_equal(found["inflammation"].data, corner())
+    masks = read_segments(seg, stir.grid)
+    assert list(masks) == ["bright vessel", "inflammation"]
+    np.testing.assert_array_equal(masks["inflammation"].data, corner())
 
 
 def test_a_segment_without_frames_is_empty(stir):
@@ -176,9 +176,9 @@ def test_a_label_map_holds_several_segments_in_a_frame(stir):
     seg.SegmentSequence.append(other)
     seg.SOPClassUID, seg.SegmentationType = "1.2.840.10008.5.1.4.1.1.66.7", "LABELMAP"
     seg.BitsAllocated, seg.BitsStored, seg.HighBit, seg.PixelData = 8, 8, 7, values.tobytes() + b"\0"
-    found = read_segments(seg, stir.grid)
-    np.testing.assert_array_equal(found["inflammation"].data, corner())
-    assert found["normal bone"].voxels == SHAPE[2]
+    masks = read_segments(seg, stir.grid)
+    np.testing.assert_array_equal(masks["inflammation"].data, corner())
+    assert masks["normal bone"].voxels == SHAPE[2]
 
 
 @pytest.mark.parametrize("number", [0, 7])
@@ -191,9 +191,9 @@ def test_the_background_of_a_label_map_is_no_segment(stir, number):
     seg.SegmentSequence.insert(0, background)
     seg.SOPClassUID, seg.SegmentationType = "1.2.840.10008.5.1.4.1.1.66.7", "LABELMAP"
     seg.BitsAllocated, seg.BitsStored, seg.HighBit, seg.PixelData = 8, 8, 7, values.tobytes() + b"\0"
-    found = read_segments(seg, stir.grid)
-    assert list(found) == ["inflammation"]
-    np.testing.assert_array_equal(found["inflammation"].data, corner())
+    masks = read_segments(seg, stir.grid)
+    assert list(masks) == ["inflammation"]
+    np.testing.assert_array_equal(masks["inflammation"].data, corner())
 
 
 class TestShares:
@@ -201,8 +201,8 @@ class TestShares:
         return seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}, segmentation_type="FRACTIONAL", **changes)
 
     def test_all_or_nothing_is_a_mask(self, stir):
-        found = read_segments(self.fractional(stir, max_fractional_value=200), stir.grid)
-        np.testing.assert_array_equal(found["inflammation"].data, corner())
+        masks = read_segments(self.fractional(stir, max_fractional_value=200), stir.grid)
+        np.testing.assert_array_equal(masks["inflammation"].data, corner())
 
     def test_shares_between_are_refused_without_a_cut_and_taken_from_it_on(self, stir):
         seg = self.fractional(stir, max_fractional_value=200)
@@ -242,8 +242,8 @@ def test_frames_deflated_one_by_one_are_read(stir):
     seg.save_as(file, enforce_file_format=True)
     # pydicom 3.0 writes no syntax that it does not know; this one is named afterwards
     content = file.getvalue().replace(JPEG2000Lossless.encode(), b"1.2.840.10008.1.2.8.1\0", 1)
-    found = read_segments(pydicom.dcmread(BytesIO(content)), stir.grid)
-    np.testing.assert_array_equal(found["inflammation"].data, corner())
+    masks = read_segments(pydicom.dcmread(BytesIO(content)), stir.grid)
+    np.testing.assert_array_equal(masks["inflammation"].data, corner())
 
 
 @pytest.mark.parametrize(

@@ -64,17 +64,17 @@ def zipped(folder: Path, path: Path) -> Path:
 def test_a_folder_a_zip_file_and_a_dicomdir_give_one_pair(disk, tmp_path):
     expected = read_study(disk)
     for source in (zipped(disk, tmp_path / "study.zip"), directory(disk)):
-        found = read_study(source)
-        np.testing.assert_array_equal(found.stir.data, expected.stir.data)
-        np.testing.assert_array_equal(found.t1w.data, expected.t1w.data)
+        pair = read_study(source)
+        np.testing.assert_array_equal(pair.stir.data, expected.stir.data)
+        np.testing.assert_array_equal(pair.t1w.data, expected.t1w.data)
     assert any("README.TXT (text)" in one for one in expected.warnings)
 
 
 def test_unpacked_files_stay_as_long_as_the_pair_and_no_longer(disk, tmp_path):
-    found = read_study(zipped(disk, tmp_path / "study.zip"))
-    files = found.files["STIR"]
+    pair = read_study(zipped(disk, tmp_path / "study.zip"))
+    files = pair.files["STIR"]
     assert all(path.is_file() for path in files)
-    del found
+    del pair
     assert not any(path.exists() for path in files)
 
 
@@ -92,9 +92,9 @@ def test_names_in_a_zip_file_lead_nowhere_else(disk, tmp_path):
     with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
         for n, file in enumerate(sorted(disk.rglob("*.dcm"))):
             archive.write(file, f"../../{n}/../../evil{n}.dcm")
-    found = read_study(tmp_path / "study.zip")
+    pair = read_study(tmp_path / "study.zip")
     assert not list(tmp_path.parent.glob("evil*"))
-    assert len(found.files["STIR"]) == 6
+    assert len(pair.files["STIR"]) == 6
 
 
 def test_a_zip_file_larger_than_is_unpacked_is_refused(disk, tmp_path, monkeypatch):
@@ -141,9 +141,9 @@ def test_of_several_studies_all_are_listed(several):
 
 def test_a_uid_or_a_patient_chooses(several):
     for choice, folder in (({"study_uid": uid_of(several / "LATER")}, "LATER"), ({"patient": "p2"}, "OTHER")):
-        found = read_study(several, **choice)
-        assert found.stir_info is not None
-        assert found.stir_info.study_uid == uid_of(several / folder)
+        pair = read_study(several, **choice)
+        assert pair.stir_info is not None
+        assert pair.stir_info.study_uid == uid_of(several / folder)
 
 
 @pytest.mark.parametrize(

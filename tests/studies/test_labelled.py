@@ -30,20 +30,20 @@ def test_the_shared_layout(tmp_path):
         "segmentations/disease_region_atypical/3_disease_region.nii.gz",
         "images_unlabelled/T1W/4_T1W.nii.gz",
     )
-    found = find_labelled(tmp_path)
-    assert ids(found.study) == ["1", "2"]
-    assert found.study[0].t1w == tmp_path / "images_study/T1W/1_T1W.nii"
-    assert found.study[0].disease_region == tmp_path / "segmentations/disease_region/1_disease_region.nii.gz"
-    assert (ids(found.atypical), ids(found.test), ids(found.unlabelled)) == (["3"], [], ["4"])
-    assert found.unlabelled[0].disease_region is None
+    labelled = find_labelled(tmp_path)
+    assert ids(labelled.study) == ["1", "2"]
+    assert labelled.study[0].t1w == tmp_path / "images_study/T1W/1_T1W.nii"
+    assert labelled.study[0].disease_region == tmp_path / "segmentations/disease_region/1_disease_region.nii.gz"
+    assert (ids(labelled.atypical), ids(labelled.test), ids(labelled.unlabelled)) == (["3"], [], ["4"])
+    assert labelled.unlabelled[0].disease_region is None
 
 
 def test_scans_of_other_scanners_go_in_pairs_under_ids_of_their_own(tmp_path):
     touch(tmp_path, "images_study/T1W/1_T1W.nii.gz", "segmentations/disease_region/1_disease_region.nii.gz")
     touch(tmp_path, "images_other/T1W/P1.nii.gz", "segmentations/bones_other/P1.nii.gz", "segmentations/bones_other/labels.json")
-    found = find_labelled(tmp_path)
-    assert (ids(found.study), ids(found.other), ids(found.unlabelled)) == (["1"], ["P1"], [])
-    assert found.other[0].disease_region == tmp_path / "segmentations/bones_other/P1.nii.gz"
+    labelled = find_labelled(tmp_path)
+    assert (ids(labelled.study), ids(labelled.other), ids(labelled.unlabelled)) == (["1"], ["P1"], [])
+    assert labelled.other[0].disease_region == tmp_path / "segmentations/bones_other/P1.nii.gz"
     touch(tmp_path, "images_other/T1W/P2.nii.gz")
     with pytest.raises(InputError, match="P2 of another scanner has a scan but no labels"):
         find_labelled(tmp_path)
@@ -69,8 +69,13 @@ def test_a_clone_of_the_authors_repository(tmp_path):
         f"{masks}/Additional_data/3_disease_region.nii.gz",
         f"{masks}/Test_data/5_disease_region.nii.gz",
     )
-    found = find_labelled(tmp_path)
-    assert (ids(found.study), ids(found.test), ids(found.atypical), ids(found.unlabelled)) == (["1", "2"], ["5"], ["3"], ["4"])
+    labelled = find_labelled(tmp_path)
+    assert (ids(labelled.study), ids(labelled.test), ids(labelled.atypical), ids(labelled.unlabelled)) == (
+        ["1", "2"],
+        ["5"],
+        ["3"],
+        ["4"],
+    )
 
 
 def test_a_folder_without_labelled_scans_is_refused_with_the_layout(tmp_path):
@@ -93,7 +98,7 @@ def test_two_scans_with_one_id_are_refused(tmp_path):
 
 @pytest.mark.data
 def test_the_real_scans(vhi_data):
-    found = find_labelled(vhi_data)
-    assert ids(found.study) == ["1007", "1012", "1013", "1016", "1234", "2015", "3002", "4386"]
-    assert ids(found.atypical) == ["1001", "2016", "3009"]
-    assert len(found.unlabelled) == 12
+    labelled = find_labelled(vhi_data)
+    assert ids(labelled.study) == ["1007", "1012", "1013", "1016", "1234", "2015", "3002", "4386"]
+    assert ids(labelled.atypical) == ["1001", "2016", "3009"]
+    assert len(labelled.unlabelled) == 12

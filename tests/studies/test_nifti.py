@@ -38,15 +38,15 @@ def saved(image: nib.Nifti1Image, path: Path) -> Path:
 @pytest.mark.parametrize("dtype", ["uint8", "int16", ">i2", "int32", "float32", "float64"])
 @pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
 def test_every_number_type_is_read_as_float64(tmp_path, dtype, name):
-    found = read_volume(saved(image_of(numbers(dtype)), tmp_path / name), "STIR")
-    assert found.data.dtype == np.float64
-    np.testing.assert_array_equal(found.data, numbers("float64"))
-    assert found.name == f"STIR ({name})"
+    volume = read_volume(saved(image_of(numbers(dtype)), tmp_path / name), "STIR")
+    assert volume.data.dtype == np.float64
+    np.testing.assert_array_equal(volume.data, numbers("float64"))
+    assert volume.name == f"STIR ({name})"
 
 
 def test_nifti_2_is_read(tmp_path):
-    found = read_volume(saved(image_of(numbers(), kind=nib.Nifti2Image), tmp_path / "scan.nii.gz"), "STIR")
-    np.testing.assert_array_equal(found.data, numbers())
+    volume = read_volume(saved(image_of(numbers(), kind=nib.Nifti2Image), tmp_path / "scan.nii.gz"), "STIR")
+    np.testing.assert_array_equal(volume.data, numbers())
 
 
 def test_scaling_is_applied_in_float64(tmp_path):
@@ -63,9 +63,9 @@ def test_scaling_is_applied_in_float64(tmp_path):
 
 @pytest.mark.parametrize(("sform", "qform"), [(1, 0), (0, 1), (1, 1), (2, 0)])
 def test_geometry_comes_from_the_form_that_is_there(tmp_path, sform, qform):
-    found = read_volume(saved(image_of(numbers(), sform, qform), tmp_path / "scan.nii"), "STIR")
+    volume = read_volume(saved(image_of(numbers(), sform, qform), tmp_path / "scan.nii"), "STIR")
     # both are stored in single precision, a qform as a quaternion: 1e-5 mm at these distances
-    np.testing.assert_allclose(found.grid.affine, RIGID, atol=2e-5)
+    np.testing.assert_allclose(volume.grid.affine, RIGID, atol=2e-5)
 
 
 def test_a_fourth_axis_of_length_one_is_dropped(tmp_path):
@@ -196,10 +196,10 @@ def test_a_constant_image_is_refused(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 def test_a_mask_of_zeros_and_ones_is_read(tmp_path, dtype):
-    found = read_mask(saved(image_of((numbers() % 2).astype(dtype), 0, 1), tmp_path / "mask.nii.gz"), "normal bone")
-    assert found.data.dtype == np.bool_
-    assert found.voxels == 30
-    assert found.name == "normal bone (mask.nii.gz)"
+    mask = read_mask(saved(image_of((numbers() % 2).astype(dtype), 0, 1), tmp_path / "mask.nii.gz"), "normal bone")
+    assert mask.data.dtype == np.bool_
+    assert mask.voxels == 30
+    assert mask.name == "normal bone (mask.nii.gz)"
 
 
 def test_an_empty_mask_is_a_mask(tmp_path):
@@ -227,9 +227,9 @@ def test_a_volume_comes_back_as_it_was_written(tmp_path, name):
     rng = np.random.default_rng(1)
     written = Volume(rng.normal(size=SHAPE), Grid(SHAPE, RIGID), "STIR")
     write_volume(tmp_path / name, written)
-    found = read_volume(tmp_path / name, "STIR")
-    np.testing.assert_array_equal(found.data, written.data)
-    np.testing.assert_allclose(found.grid.affine, RIGID, atol=2e-6)
+    volume = read_volume(tmp_path / name, "STIR")
+    np.testing.assert_array_equal(volume.data, written.data)
+    np.testing.assert_allclose(volume.grid.affine, RIGID, atol=2e-6)
 
 
 def test_a_mask_comes_back_and_other_programs_find_its_geometry(tmp_path):
@@ -277,8 +277,8 @@ def test_equal_results_are_equal_files(tmp_path):
 @pytest.mark.data
 def test_real_scans_read_as_nibabel_reads_them(vhi_data):
     path = vhi_data / "images_study/STIR/1013_STIR.nii.gz"
-    found = read_volume(path, "STIR")
-    np.testing.assert_array_equal(found.data, nib.load(path).get_fdata())
+    volume = read_volume(path, "STIR")
+    np.testing.assert_array_equal(volume.data, nib.load(path).get_fdata())
     mask = read_mask(vhi_data / "segmentations/normal_marrow/1013_normal_marrow.nii.gz", "normal bone")
     assert mask.voxels == int(nib.load(vhi_data / "segmentations/normal_marrow/1013_normal_marrow.nii.gz").get_fdata().sum())
 

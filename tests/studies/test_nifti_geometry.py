@@ -126,13 +126,13 @@ def test_any_rotation_written_as_both_transforms_is_read_where_itk_reads_it(tmp_
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)
     path = file_of(tmp_path_factory.mktemp("any"), bytearray(image.to_bytes()))
-    found = read_volume(path, "STIR").grid
+    volume = read_volume(path, "STIR").grid
     corners = np.c_[np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(SHAPE) - 1), np.ones(8)].T
     # single precision at 300 mm
-    assert np.abs((as_itk_reads(path) - found.affine) @ corners).max() < 1e-3
+    assert np.abs((as_itk_reads(path) - volume.affine) @ corners).max() < 1e-3
     image.set_sform(None, 0)
     alone = read_volume(file_of(tmp_path_factory.mktemp("qform"), bytearray(image.to_bytes())), "STIR").grid
-    assert grid_distance_mm(found, alone) < 0.03
+    assert grid_distance_mm(volume, alone) < 0.03
 
 
 @pytest.mark.parametrize(("square", "reads"), [(1 + 2e-6, True), (1 + 1.9e-5, True), (1 + 1e-4, False)])

@@ -44,12 +44,12 @@ def reason(index, name):
 def test_a_pair_is_found_in_every_layout(tmp_path, t1w, stir, case_id):
     scan(tmp_path / t1w)
     scan(tmp_path / stir, 1)
-    found = find_cases(tmp_path)
-    assert [(case.case_id, case.t1w, case.stir) for case in found.cases] == [(case_id, tmp_path / t1w, tmp_path / stir)]
-    assert found.waiting == ()
+    index = find_cases(tmp_path)
+    assert [(case.case_id, case.t1w, case.stir) for case in index.cases] == [(case_id, tmp_path / t1w, tmp_path / stir)]
+    assert index.waiting == ()
     for role in ("T1W", "STIR"):
-        assert found.of_image(f"{case_id}_{role}") == (found.cases[0], role)
-    assert found.case(case_id) == found.cases[0]
+        assert index.of_image(f"{case_id}_{role}") == (index.cases[0], role)
+    assert index.case(case_id) == index.cases[0]
 
 
 def test_a_study_that_is_the_folder_itself_has_its_name(tmp_path):
@@ -64,9 +64,9 @@ def test_cases_are_sorted_and_masks_and_hidden_folders_are_no_scans(tmp_path):
         scan(tmp_path / f"{name}_STIR.nii.gz", 1)
     for place in (".vhi", "truth", "segmentations", "labels"):
         scan(tmp_path / place / "c_T1W.nii.gz")
-    found = find_cases(tmp_path)
-    assert ids(found) == ["a", "b"]
-    assert found.waiting == ()
+    index = find_cases(tmp_path)
+    assert ids(index) == ["a", "b"]
+    assert index.waiting == ()
 
 
 def test_half_a_pair_waits_and_is_offered_when_the_other_half_comes(tmp_path):
@@ -85,9 +85,9 @@ def test_a_second_file_for_one_series_makes_the_case_wait(tmp_path):
     for place in ("a", "b"):
         scan(tmp_path / place / "1013_T1W.nii.gz")
     scan(tmp_path / "1013_STIR.nii.gz")
-    found = find_cases(tmp_path)
-    assert ids(found) == []
-    assert reason(found, "1013") == "Two files are its T1W series: a/1013_T1W.nii.gz and b/1013_T1W.nii.gz; keep one."
+    index = find_cases(tmp_path)
+    assert ids(index) == []
+    assert reason(index, "1013") == "Two files are its T1W series: a/1013_T1W.nii.gz and b/1013_T1W.nii.gz; keep one."
 
 
 @pytest.mark.parametrize("name", ["a b_T1W.nii.gz", "-x_T1W.nii.gz", f"{'x' * 65}_T1W.nii.gz", "ä_T1W.nii.gz"])
@@ -111,9 +111,9 @@ def test_a_file_that_is_still_being_copied_waits_until_it_is_whole(tmp_path, suf
     finder = CaseFinder(tmp_path)
     for share in (0.0, 0.02, 0.5, 0.99):
         target.write_bytes(whole[: int(share * len(whole))])
-        found = finder.find()
-        assert ids(found) == []
-        assert "T1W" in reason(found, "1013")
+        index = finder.find()
+        assert ids(index) == []
+        assert "T1W" in reason(index, "1013")
     target.write_bytes(whole)
     assert ids(finder.find()) == ["1013"]
 
@@ -123,9 +123,9 @@ def test_a_scan_waits_as_long_as_the_copy_beside_it_says_that_slices_are_missing
     scan(tmp_path / "1013_T1W.nii.gz")
     copy = scan(tmp_path / "1013_T1W_Eq_1.nii.gz")
     finder = CaseFinder(tmp_path)
-    found = finder.find()
-    assert ids(found) == []
-    assert "lies 1013_T1W_Eq_1.nii.gz, which dcm2niix writes" in reason(found, "1013")
+    index = finder.find()
+    assert ids(index) == []
+    assert "lies 1013_T1W_Eq_1.nii.gz, which dcm2niix writes" in reason(index, "1013")
     copy.unlink()
     assert ids(finder.find()) == ["1013"]
 
@@ -189,9 +189,9 @@ def test_an_unknown_id_is_refused_on_one_short_line(tmp_path, image_id):
 
 @pytest.mark.data
 def test_the_published_folder_holds_eight_pairs_and_fifteen_halves(vhi_data):
-    found = find_cases(vhi_data)
-    assert ids(found) == ["1007", "1012", "1013", "1016", "1234", "2015", "3002", "4386"]
-    assert len(found.waiting) == 15
+    index = find_cases(vhi_data)
+    assert ids(index) == ["1007", "1012", "1013", "1016", "1234", "2015", "3002", "4386"]
+    assert len(index.waiting) == 15
 
 
 def test_why_a_study_waits_is_its_own_reason_or_the_archives_or_that_it_is_not_listed():

@@ -229,10 +229,10 @@ def seg_file(path: Path, masks: dict[str, np.ndarray], grid: Grid = GRID) -> Pat
         SegmentDescription(n, name, TISSUE, kinds[n % 2], "AUTOMATIC", algorithm, anatomic_regions=[SITE])
         for n, name in enumerate(masks, start=1)
     ]
-    found = Segmentation(
+    segmentation = Segmentation(
         source, pixels.astype(np.uint8), "BINARY", described, generate_uid(), 9, generate_uid(), 1, "m", "n", "1", "d"
     )
-    found.save_as(path)
+    segmentation.save_as(path)
     return path
 
 

@@ -90,17 +90,17 @@ def client(manager: TrainingManager, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_programs_get_the_history_as_json(client):
     served = client()
-    told = served.get("/vhi/models", headers=signed_in(served, "root")).json()
+    content = served.get("/vhi/models", headers=signed_in(served, "root")).json()
     shipped = read_live(MODEL_DIR).manifest.version
-    assert [(one["version"], one["state"]) for one in told["versions"]] == [
+    assert [(one["version"], one["state"]) for one in content["versions"]] == [
         (shipped, "earlier"), ("site-2", "live"), ("site-3", "rejected"),
     ]  # fmt: skip
-    assert told["live"] == "site-2"
-    assert told["versions"][1]["dice"] == {"hold-out": {"measure": "3-D Dice", "version": 0.93, "before": 0.9, "cases": 1}}
-    assert told["versions"][0]["dice"]["cross-validation"]["version"] > 0.9
-    assert told["versions"][2]["reasons"] == ["Its mean Dice is 0.13 below."]
-    assert [one["case"] for one in told["quarantine"]] == ["a"]
-    assert told["waiting"] == 0
+    assert content["live"] == "site-2"
+    assert content["versions"][1]["dice"] == {"hold-out": {"measure": "3-D Dice", "version": 0.93, "before": 0.9, "cases": 1}}
+    assert content["versions"][0]["dice"]["cross-validation"]["version"] > 0.9
+    assert content["versions"][2]["reasons"] == ["Its mean Dice is 0.13 below."]
+    assert [one["case"] for one in content["quarantine"]] == ["a"]
+    assert content["waiting"] == 0
 
 
 def test_browsers_get_a_page_whose_only_script_is_its_own(client):

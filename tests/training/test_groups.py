@@ -36,11 +36,11 @@ def test_no_fold_learns_what_measures_it_and_none_sees_the_test_scans():
 
 
 def test_scans_of_other_scanners_are_held_out_in_turn_and_all_learnt_by_the_shipped_ensemble():
-    found = LabelledData(cases(*"abcdefgh"), other=cases(*"pqrst"))
-    folds = folds_of(found)
+    labelled = LabelledData(cases(*"abcdefgh"), other=cases(*"pqrst"))
+    folds = folds_of(labelled)
     assert [ids(fold.held_out_other) for fold in folds] == [["p", "t"], ["q"], ["r"], ["s"]]
     assert ids(folds[0].other) == ["q", "r", "s"]
-    assert ids(shipped_group(found).other) == [*"pqrst"]
+    assert ids(shipped_group(labelled).other) == [*"pqrst"]
 
 
 def test_folds_of_networks_for_another_scanner_hold_out_its_scans_alone():

@@ -17,14 +17,14 @@ MEASURED = {
 
 
 def test_a_summary_counts_slices_not_scans():
-    found = summary("what", MEASURED, CASES)
-    assert found is not None
-    assert (found["slices"], found["mean_slice_dice"], found["lowest_slice_dice"]) == (5, 0.76, 0.5)
+    summarised = summary("what", MEASURED, CASES)
+    assert summarised is not None
+    assert (summarised["slices"], summarised["mean_slice_dice"], summarised["lowest_slice_dice"]) == (5, 0.76, 0.5)
     # members: (0.9 + 0.7 + 1 + 0.4 + 0.6) / 5, and with the slice that it alone marked (0.8 + 0 + 0.8 + 1 + 0.6 + 0.6) / 6
-    assert found["member_mean_slice_dice"] == [0.72, 0.6333]
-    assert found["seed_spread"] == pytest.approx(0.0867)
-    assert list(found["cases"]) == ["1", "2"]
-    one, two = found["cases"]["1"], found["cases"]["2"]
+    assert summarised["member_mean_slice_dice"] == [0.72, 0.6333]
+    assert summarised["seed_spread"] == pytest.approx(0.0867)
+    assert list(summarised["cases"]) == ["1", "2"]
+    one, two = summarised["cases"]["1"], summarised["cases"]["2"]
     assert (one["fold"], one["slices"], one["mean_slice_dice"], one["lowest_slice"]) == ("fold0", 2, 0.85, 3)
     assert (two["fold"], two["slices"], two["mean_slice_dice"], two["lowest_slice"]) == ("fold1", 3, 0.7, 2)
     assert two["slice_dice"] == [1.0, 0.5, 0.6]
@@ -41,17 +41,17 @@ def point(step: int, dice: float, cpu_s: float) -> Progress:
 def test_dice_against_cpu_is_the_mean_over_folds_weighted_by_their_subjects():
     first = [point(10, 0.90, 60), point(20, nan, 120), point(30, 0.96, 180)]
     second = [point(10, 0.84, 120), point(20, 0.93, 240), point(30, 0.90, 360)]
-    found = dice_against_cpu([(2, first), (1, second)])
-    assert found is not None
-    assert [entry["step"] for entry in found["points"]] == [10, 30], "where every network was measured"
-    assert [entry["cpu_minutes"] for entry in found["points"]] == [1.5, 4.5]
-    assert [entry["mean_slice_dice"] for entry in found["points"]] == pytest.approx([0.88, 0.94])
-    assert found["cpu_minutes_to_goal"] == 4.5
-    assert found["cpu_s_per_step"] == 9.0  # (180 / 30 + 360 / 30) / 2
+    curve = dice_against_cpu([(2, first), (1, second)])
+    assert curve is not None
+    assert [entry["step"] for entry in curve["points"]] == [10, 30], "where every network was measured"
+    assert [entry["cpu_minutes"] for entry in curve["points"]] == [1.5, 4.5]
+    assert [entry["mean_slice_dice"] for entry in curve["points"]] == pytest.approx([0.88, 0.94])
+    assert curve["cpu_minutes_to_goal"] == 4.5
+    assert curve["cpu_s_per_step"] == 9.0  # (180 / 30 + 360 / 30) / 2
 
 
 def test_a_goal_that_is_not_reached_has_no_time():
-    found = dice_against_cpu([(1, [point(10, 0.93, 60)])])
-    assert found is not None
-    assert found["cpu_minutes_to_goal"] is None
+    curve = dice_against_cpu([(1, [point(10, 0.93, 60)])])
+    assert curve is not None
+    assert curve["cpu_minutes_to_goal"] is None
     assert dice_against_cpu([]) is None

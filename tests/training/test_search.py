@@ -50,9 +50,9 @@ def test_with_atypical_scans_the_folds_are_those_of_train_folds(tmp_path):
     study, atypical = (
         tuple(LabelledCase(name, tmp_path / name) for name in names) for names in (("1", "2", "3", "4", "5"), ("8", "9"))
     )
-    found = LabelledData(study, atypical=atypical)
-    networks = networks_of(found, 35_000, 1, atypical=True)
-    assert {network.fold.name: network.fold for network in networks} == {fold.name: fold for fold in folds_of(found)}
+    labelled = LabelledData(study, atypical=atypical)
+    networks = networks_of(labelled, 35_000, 1, atypical=True)
+    assert {network.fold.name: network.fold for network in networks} == {fold.name: fold for fold in folds_of(labelled)}
     assert [case.case_id for case in networks[0].fold.held_out] == ["1", "5", "8"]
 
 

@@ -70,8 +70,8 @@ def test_a_site_has_one_line_of_versions_whatever_folder_it_started_from(shipped
     assert own_models(data) == data / "models" / "disease_region"
     # from now on its own versions count, and the server says so where it is given another folder
     assert models_in_use(data, tmp_path / "usual") == own_models(data)
-    told = note_start(data, tmp_path / "usual")
-    assert "models/disease_region are in use" in told
+    note = note_start(data, tmp_path / "usual")
+    assert "models/disease_region are in use" in note
 
 
 def test_a_line_that_an_earlier_build_kept_under_another_name_goes_on(shipped, tmp_path):

@@ -41,13 +41,13 @@ def test_of_a_kind_of_scans_a_manifest_tells_what_is_another_there():
     own = {"network": [{"widths": [8], "shuffle": 4, "bias": False}], "members": 1, "flip": False, "pixel_spacing_mm": 1.2}
     protocol = {"pixel_mm": 0.9, "slice_mm": 5.0, "field_mm": 350.0, "lean_deg": 0.0}
     kinds = [{"name": "kind1", "protocol": protocol} | own, {"name": "kind2", "protocol": protocol | {"slice_mm": 3.0}}]
-    told = replace(manifest("a"), kinds=kinds, reference={"scans": 1})
-    kind = told.of_kind("kind1")
+    changed = replace(manifest("a"), kinds=kinds, reference={"scans": 1})
+    kind = changed.of_kind("kind1")
     assert (kind.networks, kind.flip, kind.pixel_spacing_mm, kind.reference) == (own["network"], False, 1.2, {"scans": 1})
-    assert told.of_kind("kind2") == told.of_kind(None) == told.of_kind("kind9") == replace(told, kinds=[])
+    assert changed.of_kind("kind2") == changed.of_kind(None) == changed.of_kind("kind9") == replace(changed, kinds=[])
     affine = np.diag([0.9, 3.0, 0.9, 1.0])[:, [0, 2, 1, 3]]
-    assert told.for_scan(Grid((390, 390, 20), affine)) == told.of_kind("kind2")
-    wrong = replace(told, kinds=[kinds[0] | {"members": 2}])
+    assert changed.for_scan(Grid((390, 390, 20), affine)) == changed.of_kind("kind2")
+    wrong = replace(changed, kinds=[kinds[0] | {"members": 2}])
     with pytest.raises(ModelError, match="2 members, but 1 networks"):
         Manifest.from_json(wrong.as_json(), "manifest.json")
 

@@ -288,7 +288,7 @@ class ArchiveFolder:
                 known = changes.located(instance.sop_uid)
                 study = changes.series_study(instance.series_uid)
                 if known is not None and self.path(known.path).exists():
-                    self._meet(path, stamp, known.path, changes)
+                    self._settle_duplicate(path, stamp, known.path, changes)
                 elif study not in (None, instance.study_uid):
                     self._skip(path, stamp, f"{path} is of a series that lies in another study too; one of them is wrong.")
                 else:
@@ -297,7 +297,7 @@ class ArchiveFolder:
                     changes.put(instance, path, stamp)
                     self._skipped.pop(path, None)
 
-    def _meet(self, path: str, stamp: Stamp, known: str, changes: IndexChanges) -> None:
+    def _settle_duplicate(self, path: str, stamp: Stamp, known: str, changes: IndexChanges) -> None:
         """A second file of an instance: the first goes on being served where both are equal; else neither is."""
         if _same_content(self.path(path), self.path(known)):
             self._skip(path, stamp, f"{path} holds the same instance as {known}; remove one of them.")

@@ -158,12 +158,12 @@ class LeavingOut:
             Ensemble([member_of(net, recipe.layout(), flip=flip)], pixel_spacing_mm=recipe.pixel_spacing_mm)
             for net in (before, self.training.read())
         ]
-        found = {}
+        dices = {}
         for entry in self.left_out:
             t1w, label = entry.read_t1w(folder), entry.read_label(folder)
             live, candidate = (measured_case(t1w, label, members)[0]["dice"] for members in ensembles)
-            found[entry.key] = {"live": live, "candidate": candidate}
-        return found
+            dices[entry.key] = {"live": live, "candidate": candidate}
+        return dices
 
 
 @dataclass(frozen=True)
@@ -199,27 +199,27 @@ class VersionMeasurement:
         candidate = load_members(self.folder / CANDIDATE, self.candidate)
         earlier = [KnownDice(self.folder.parent, read_version(self.model_dir, version)) for version in self.earlier]
         measured: dict[str, dict[str, dict[str, Any]]] = {
-            what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, PHANTOMS)
+            case_set: {"live": {}, "candidate": {}, "earlier": {}} for case_set in (HOLDOUT, PHANTOMS)
         }
         worst: list[tuple[float, str, Callable[[], bytes]]] = []
-        for what, case_id, label_id, t1w, truth in self._cases():
+        for case_set, case_id, label_id, t1w, truth in self._cases():
             before, _ = measured_case(t1w, truth, live)
             after, region = measured_case(t1w, truth, candidate)
-            measured[what]["live"][case_id], measured[what]["candidate"][case_id] = before, after
+            measured[case_set]["live"][case_id], measured[case_set]["candidate"][case_id] = before, after
             for known in list(earlier):
                 version = known.version.manifest.version
                 try:
-                    found = known.dice(label_id, t1w, truth)
+                    version_dice = known.dice(label_id, t1w, truth)
                 except ModelError as error:
                     # its mean over some of the cases would be compared with those over all
                     logger.warning("Version %s is not compared with: %s", version, error)
                     earlier.remove(known)
-                    for one in measured.values():
-                        one["earlier"].pop(version, None)
+                    for results in measured.values():
+                        results["earlier"].pop(version, None)
                     continue
-                measured[what]["earlier"].setdefault(version, {})[case_id] = found
+                measured[case_set]["earlier"].setdefault(version, {})[case_id] = version_dice
             worst += _lowest(case_id, t1w, truth, region, before["slice_dice"], after["slice_dice"])
-            worst = sorted(worst, key=lambda one: one[:2])[:PICTURES]
+            worst = sorted(worst, key=lambda picture: picture[:2])[:PICTURES]
         for known in earlier:
             known.write()
         (self.folder / "pictures").mkdir(exist_ok=True)
@@ -242,9 +242,9 @@ class KnownDice:
     def __init__(self, root: Path, version: Version) -> None:
         self.version = version
         self._path = root / "measured" / f"{version.manifest.version}.json"
-        kept = read_remakable(self._path, sha256=str, dice=dict)
-        same = kept is not None and kept["sha256"] == version.manifest.sha256
-        self._dice: dict[str, float] = dict(kept["dice"]) if kept is not None and same else {}
+        record = read_remakable(self._path, sha256=str, dice=dict)
+        same = record is not None and record["sha256"] == version.manifest.sha256
+        self._dice: dict[str, float] = dict(record["dice"]) if record is not None and same else {}
         self._members: Sequence[Member] = ()
 
     def dice(self, label_id: str, t1w: Volume, truth: Mask) -> float:

@@ -95,21 +95,21 @@ def _is_asked(folder: RetrainingFolder, entry: Entry) -> bool:
 def usual_dice(live: Manifest) -> float:
     """Dice between a version's regions and right labels of scans that it did not learn, as far as its manifest tells."""
     for name in ("holdout", "cross_validation"):
-        found = (live.metrics or {}).get(name)
-        if isinstance(found, dict) and isinstance(found.get("mean_slice_dice"), float):
-            return float(found["mean_slice_dice"])
+        measured = (live.metrics or {}).get(name)
+        if isinstance(measured, dict) and isinstance(measured.get("mean_slice_dice"), float):
+            return float(measured["mean_slice_dice"])
     return USUAL
 
 
-def note_checks(folder: RetrainingFolder, session: Session, found: Mapping[str, tuple[Check, bytes | None]]) -> None:
+def note_checks(folder: RetrainingFolder, session: Session, checks: Mapping[str, tuple[Check, bytes | None]]) -> None:
     """Write down what the checks found; what they object to is in quarantine from here on.
 
     What an administrator decided while they ran stands.
     """
     for entry in session.entries:
-        if entry.key not in found or _state(folder, entry) in ("released", TAKEN_BACK):
+        if entry.key not in checks or _state(folder, entry) in ("released", TAKEN_BACK):
             continue
-        check, picture = found[entry.key]
+        check, picture = checks[entry.key]
         folder.note_check(
             {
                 "case": entry.case_id,
@@ -136,11 +136,11 @@ def note_checks(folder: RetrainingFolder, session: Session, found: Mapping[str, 
 def set_aside_as_outliers(folder: RetrainingFolder, entries: Sequence[Entry]) -> None:
     """Set labels aside that networks which learnt the other labels of such scans do not confirm."""
     for entry in entries:
-        found = folder.check_of(entry.case_id, entry.submission) or {}
-        if found.get("state") == TAKEN_BACK:
+        check = folder.check_of(entry.case_id, entry.submission) or {}
+        if check.get("state") == TAKEN_BACK:
             continue  # an administrator was faster
         reason = "Networks that learnt the other labels of this kind of scan find something else here, though not on the others."
-        folder.note_check({**found, "state": "held", "reasons": [reason]})
+        folder.note_check({**check, "state": "held", "reasons": [reason]})
 
 
 def note_fates(
@@ -156,40 +156,40 @@ def note_fates(
         Whether the new version, where it was accepted, is the live one now.
     """
     version = session.version if decision.accepted else None
-    told: dict[str, tuple[State, str | None, str]] = {}
+    fates: dict[str, tuple[State, str | None, str]] = {}
     why = " ".join(decision.for_readers)
     for entry in session.entries:
-        told[entry.key] = ("waits", None, "Another label of this case counts more, or was newer.")
+        fates[entry.key] = ("waits", None, "Another label of this case counts more, or was newer.")
         if entry.known:
-            told[entry.key] = ("learnt", session.parent, f"Version {session.parent} has learnt it.")
-    told |= _held_out(session, plan, live)
-    told |= dict.fromkeys(
+            fates[entry.key] = ("learnt", session.parent, f"Version {session.parent} has learnt it.")
+    fates |= _held_out(session, plan, live)
+    fates |= dict.fromkeys(
         plan.later, ("waits", None, why or "The next session takes it up: this one learnt another kind of scan.")
     )
     learnt: tuple[State, str | None, str] = ("learnt", version, f"Version {version} learnt it.")
     if version and not is_live:
         learnt = ("waits", None, f"Version {version} learnt it, but did not become the live one; the next session takes it up.")
-    told |= dict.fromkeys(plan.learn, learnt if version else ("waits", None, why))
+    fates |= dict.fromkeys(plan.learn, learnt if version else ("waits", None, why))
     for entry in session.entries:
         if entry.key not in plan.held:
-            note_fate(folder, Fate(entry.case_id, entry.submission, *told[entry.key]), entry.label_id)
+            note_fate(folder, Fate(entry.case_id, entry.submission, *fates[entry.key]), entry.label_id)
 
 
 def _held_out(session: Session, plan: SessionPlan, live: Manifest) -> dict[str, tuple[State, str | None, str]]:
     """The fate of the labels of patients whom no version learns, of each case the one that counts."""
-    seen = {case.case_id for case in live.training_cases}
+    learnt_cases = {case.case_id for case in live.training_cases}
     labels = {entry.case_id: entry for entry in reversed(session.entries) if entry.key not in plan.held}
-    told: dict[str, tuple[State, str | None, str]] = {}
+    fates: dict[str, tuple[State, str | None, str]] = {}
     for entry in (entry for entry in labels.values() if entry.side == "holdout"):
         reason = "Versions are compared on it; none learns it."
-        if entry.case_id in seen:
+        if entry.case_id in learnt_cases:
             reason = "No version learns it here, and none is compared on it: the live version learnt this case elsewhere."
         elif entry.key not in plan.holdout:
             reason = (
                 "No version learns it. Versions that learn scans of its kind are compared on it: this one learnt another kind."
             )
-        told[entry.key] = ("hold-out", None, reason)
-    return told
+        fates[entry.key] = ("hold-out", None, reason)
+    return fates
 
 
 def set_aside_since(folder: RetrainingFolder, session: Session, plan: SessionPlan) -> tuple[Entry, ...]:
@@ -214,8 +214,8 @@ def make_plan(folder: RetrainingFolder, session: Session, live: Manifest) -> Ses
     learn = [entry for entry in new if entry in own]
     replay = [entry for entry in train if entry in own and entry not in learn]
     # what a version learnt before this site began says nothing about it
-    seen = {case.case_id for case in live.training_cases}
-    holdout = [entry for entry in own if entry.side == "holdout" and entry.case_id not in seen]
+    learnt_cases = {case.case_id for case in live.training_cases}
+    holdout = [entry for entry in own if entry.side == "holdout" and entry.case_id not in learnt_cases]
     waits, folds = _evidence(learn, holdout, new_kind=protocol is not None, scratch=session.options.scratch)
     recipes = _recipes(session, live, learn, bool(replay), kind, new_kind=protocol is not None)
     return SessionPlan(
@@ -239,29 +239,29 @@ class _Kinds:
     def __init__(self, folder: RetrainingFolder, live: Manifest) -> None:
         self._folder, self._live = folder, live
         self._next = f"kind{len(live.kinds) + 1}"
-        self._found: Protocol | None = None
+        self._new_protocol: Protocol | None = None
 
     def learnt_now(self, new: Sequence[Entry]) -> tuple[str | None, dict[str, float] | None]:
         """The kind of most patients among new labels, and its protocol where the live version does not know it."""
         unknown = [entry for entry in new if kind_of(self._live, entry) is None and self._is_of_other_scanner(entry)]
-        self._found = Protocol.from_dict(unknown[0].protocol) if unknown else None
+        self._new_protocol = Protocol.from_dict(unknown[0].protocol) if unknown else None
         patients: dict[str | None, set[str]] = {}
         for entry in new:
             patients.setdefault(self.of(entry), set()).add(entry.patient)
         kind = max(patients, key=lambda name: (len(patients[name]), name is None), default=None)
-        return kind, self._found.as_dict() if self._found is not None and kind == self._next else None
+        return kind, self._new_protocol.as_dict() if self._new_protocol is not None and kind == self._next else None
 
     def of(self, entry: Entry) -> str | None:
         known = kind_of(self._live, entry)
-        if known is not None or self._found is None:
+        if known is not None or self._new_protocol is None:
             return known
-        return self._next if is_of_kind(self._found, Protocol.from_dict(entry.protocol)) else None
+        return self._next if is_of_kind(self._new_protocol, Protocol.from_dict(entry.protocol)) else None
 
     def _is_of_other_scanner(self, entry: Entry) -> bool:
         """By the word of other labels, or of the administrator who released one that the networks contradict."""
-        found = self._folder.check_of(entry.case_id, entry.submission) or {}
-        released = found.get("state") == "released" and found.get("unlike")
-        return bool(found.get("other_scanner") or (released and not Protocol.from_dict(entry.protocol).is_like(STUDY)))
+        check = self._folder.check_of(entry.case_id, entry.submission) or {}
+        released = check.get("state") == "released" and check.get("unlike")
+        return bool(check.get("other_scanner") or (released and not Protocol.from_dict(entry.protocol).is_like(STUDY)))
 
 
 def _evidence(
@@ -353,8 +353,8 @@ def _is_held(folder: RetrainingFolder, session: Session, entry: Entry) -> bool:
 
 def _state(folder: RetrainingFolder, entry: Entry) -> str | None:
     """The result of the last check of this very label."""
-    found = folder.check_of(entry.case_id, entry.submission)
-    return None if found is None or found["label_id"] != entry.label_id else str(found["state"])
+    check = folder.check_of(entry.case_id, entry.submission)
+    return None if check is None or check["label_id"] != entry.label_id else str(check["state"])
 
 
 def _keys(entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def add_sign_on(api: FastAPI, context: ServerContext) -> None:
         state: Annotated[str, Query(max_length=256)] = "",
         error: Annotated[str, Query(max_length=256)] = "",
     ) -> Response:
-        cookie = _kept(request, context)
+        cookie = _sign_on_cookie(request, context)
         following = local_path(str(cookie.get("next", "")))
         try:
             if error:  # some come without the state, and nobody is signed in by them
@@ -109,7 +109,7 @@ def _set_kept(answer: Response, request: Request, context: ServerContext, value:
     )
 
 
-def _kept(request: Request, context: ServerContext) -> dict[str, Any]:
+def _sign_on_cookie(request: Request, context: ServerContext) -> dict[str, Any]:
     text = cookie_value(request.headers.get("cookie", ""), _kept_name(request, context))
     try:
         return dict(jwt.decode(text, context.login.sign_on_key, ["HS256"], options={"require": ["exp"]}))

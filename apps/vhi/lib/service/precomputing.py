@@ -49,13 +49,13 @@ class Precomputing:
             return 0
         case, left = self._first(listed.cases)
         if case is None:
-            return self._tidied(listed)
+            return self._tidy_and_compare_labels(listed)
         self._scores.write(all_done=False)
         with self._trying(case), self._cases.loaded(case) as scans:
             self._automatic.of(scans)
         return left
 
-    def _tidied(self, listed: CaseIndex) -> int:
+    def _tidy_and_compare_labels(self, listed: CaseIndex) -> int:
         """When there is nothing to compute: forget cases that are gone, compare labels; how many of these are left."""
         known = {*(case.case_id for case in listed.cases), *(waiting.name for waiting in listed.waiting)}
         if listed.complete:  # else a part of the studies is away, not gone

@@ -74,14 +74,14 @@ def _reader(path: Path, role: str, segment: str | None, form: Form | None) -> _R
     if _begins_with(path, MAGIC):
         nrrd = read_nrrd(path, role)
         name = _name(nrrd.segments, role, segment, path)
-        return lambda *_: (nrrd.mask(name), _said(role, name, nrrd.segments, path))
+        return lambda *_: (nrrd.mask(name), _segment_note(role, name, nrrd.segments, path))
     if segment is None:
         mask = read_mask(path, role, form)
         return lambda *_: (mask, None)
     labels, grid = read_labels(path, role, form)
     values = {str(value): int(value) for value in np.unique(labels) if value}
     value = _name(values, role, segment, path)
-    return lambda *_: (Mask(labels == values[value], grid, role), _said(role, value, values, path))
+    return lambda *_: (Mask(labels == values[value], grid, role), _segment_note(role, value, values, path))
 
 
 def _of_dicom(path: Path, role: str, segment: str | None) -> _Reader:
@@ -98,12 +98,12 @@ def _of_dicom(path: Path, role: str, segment: str | None) -> _Reader:
     if structures:
         names = {name: number for number, name in roi_names(structures[0]).items()}
         roi = _name(names, role, segment, path)
-        return lambda grid, uid: (roi_mask(structures[0], names[roi], grid, uid), _said(role, roi, names, path))
+        return lambda grid, uid: (roi_mask(structures[0], names[roi], grid, uid), _segment_note(role, roi, names, path))
 
     def read(grid: Grid, uid: str | None) -> tuple[Mask, str | None]:
         masks = read_segments(segmentations, grid, uid)
         name = _name(masks, role, segment, path, _codes(segmentations))
-        return masks[name], _said(role, name, masks, path)
+        return masks[name], _segment_note(role, name, masks, path)
 
     return read
 
@@ -150,7 +150,7 @@ def _name(
     raise InputError(f"{role}: {path.name} holds {content}, and {why}; name the one that is meant with {option}.")
 
 
-def _said(role: str, name: str, names: Iterable[str], path: Path) -> str:
+def _segment_note(role: str, name: str, names: Iterable[str], path: Path) -> str:
     count = len(list(names))
     among = "the only segment" if count == 1 else f"one of {count} segments"
     return f"The {role} is the segment {name!r}, {among} of {path.name}."

@@ -97,7 +97,7 @@ def verify(version: Version) -> bytes:
     ModelError
         The file is missing, or its sha256 is another one.
     """
-    return _proved(version.weights, version.manifest.sha256, "Restore the file, or use another version.")
+    return _read_verified(version.weights, version.manifest.sha256, "Restore the file, or use another version.")
 
 
 def verify_engine(version: Version) -> bytes:
@@ -111,7 +111,7 @@ def verify_engine(version: Version) -> bytes:
     name, engine = version.manifest.version, version.manifest.engine
     if engine is None:
         raise ModelError(f"Version {name} has no engine file; make it with models add-engine {name}.")
-    return _proved(version.engine, engine.get("sha256", ""), f"Make it again with models add-engine {name}.")
+    return _read_verified(version.engine, engine.get("sha256", ""), f"Make it again with models add-engine {name}.")
 
 
 def verify_files(version: Version) -> None:
@@ -126,7 +126,7 @@ def verify_files(version: Version) -> None:
         verify_engine(version)
 
 
-def _proved(path: Path, sha256: str, way_out: str) -> bytes:
+def _read_verified(path: Path, sha256: str, way_out: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
