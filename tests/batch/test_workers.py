@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import batchwork
+from lib.batch import fork_server
 from lib.batch.batch_folder import sweep
 from lib.batch.case_list import BatchCase
 from lib.batch.workers import cluster_workers, local_workers, run_cases
@@ -134,3 +138,39 @@ def test_workers_of_this_machine_are_not_sampled_while_they_compute():
 
 def _add_up(count: int) -> int:
     return sum(n % 7 for n in range(count))
+
+
+ORIGINS = """
+import os, sys
+from lib.batch import fork_server
+from lib.batch.workers import local_workers
+
+def origin():
+    server = os.getppid()
+    return "lib.core.pipeline" in sys.modules, len(os.listdir(f"/proc/{server}/task")), server
+
+kept = dict(os.environ)
+fork_server.begin("cli.batch_imports", "reports.pdf")
+assert dict(os.environ) == kept
+with local_workers(2) as client:
+    [(ready, threads, server)] = set(client.run(origin).values())
+print(ready, threads, server != os.getpid(), "pandas" in sys.modules)
+"""
+LINUX = pytest.mark.skipif(not fork_server.POSSIBLE, reason="workers are forks on Linux alone")
+
+
+@LINUX
+def test_workers_are_forks_of_one_process_that_has_everything_imported_and_no_thread():
+    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
+    said = subprocess.run([sys.executable, "-c", ORIGINS], env=path, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["True", "1", "True", "False"]
+
+
+@LINUX
+def test_a_server_of_workers_that_is_gone_is_started_again(tmp_path):
+    with local_workers(1) as client:
+        server = next(iter(client.run(os.getppid).values()))
+    os.kill(server, signal.SIGKILL)
+    with local_workers(1) as client:
+        outcomes = list(run_cases(client, cases_called("case1"), partial(batchwork.note, out=tmp_path)))
+    assert [one.failure for one in outcomes] == [""]

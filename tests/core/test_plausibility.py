@@ -8,8 +8,10 @@ import pytest
 from drawing import OBLIQUE, mask_of
 from lib.core.contrast import Tissues, t1w_warnings
 from lib.core.disease_region import DisagreementRank, DiseaseRegion, DiseaseRegionError, segment_disease_region
+from lib.core.library import ndimage
 from lib.core.plausibility import (
     Reference,
+    blur_within_slices,
     coverage,
     dark_surroundings,
     lean_and_turn_deg,
@@ -421,3 +423,16 @@ def test_the_live_ensemble_is_warned_of_what_it_does_not_know(vhi_data, ensemble
         except DiseaseRegionError:
             continue
         assert (*t1w_warnings(other), *region_warnings(other, region, reference)) != (), name
+
+
+@pytest.mark.parametrize("shape", [(112, 90, 5), (20, 31, 2)])
+@pytest.mark.parametrize("sigmas", [(14.0, 13.2), (2.5, 4.0)])
+def test_a_wide_blur_by_matrices_is_scipys_filter(shape, sigmas):
+    image = np.random.default_rng(0).gamma(2, 300, shape).astype(np.float32)
+    image[image < 100] = 0
+    plain = ndimage.gaussian_filter(image, (*sigmas, 0), truncate=2)
+    quick = blur_within_slices(shape, sigmas)(image)
+    assert quick.dtype == np.float32
+    # sums are added up in another order, in double precision; nearly always they are rounded alike
+    assert np.count_nonzero(quick != plain) <= 1e-4 * image.size
+    np.testing.assert_allclose(quick, plain, rtol=3e-7, atol=1e-6)

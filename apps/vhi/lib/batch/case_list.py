@@ -7,11 +7,13 @@ import io
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..studies.nifti_geometry import Form
 from ..studies.pairing import CASE_ID, find_cases
+
+if TYPE_CHECKING:
+    from ..studies.nifti_geometry import Form
 
 FILES = ("t1w", "stir", "study", "normal_bone", "disease_region")
 WITHIN_STUDY = ("stir_series", "t1w_series", "study_uid", "patient")

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import dask
+import distributed.utils
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker, NoWorkerError
 from distributed.security import Security
 
 from ..cores import usable_cores
 from ..errors import InputError, SettingsError, VhiError
+from . import fork_server
 
 # what workers of a cluster need on their path
 APP_DIR = Path(__file__).resolve().parents[2]
@@ -91,7 +93,8 @@ def run_anywhere(
 def local_workers(jobs: int) -> Iterator[Client]:
     """`jobs` processes of this machine, each with one thread and its share of the memory.
 
-    A process that needs more than its share is ended, and its case is tried again.
+    A process that needs more than its share is ended, and its case is tried again. On Linux they are forks of
+    `lib.batch.fork_server`.
 
     Raises
     ------
@@ -100,7 +103,11 @@ def local_workers(jobs: int) -> Iterator[Client]:
     """
     if jobs < 1:
         raise SettingsError(f"{jobs} jobs cannot do anything; pass 1 or more.")
+    fork_server.begin()
+    # or dask would import pandas here, to have its own server import it
+    distributed.utils._forkserver_preload_set = True
     settings = QUIET | {
+        "distributed.worker.multiprocessing-method": "forkserver" if fork_server.POSSIBLE else "spawn",
         "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
         # a worker that computes for minutes without a word is no dead one
         "distributed.scheduler.worker-ttl": None,

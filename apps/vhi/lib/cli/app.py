@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import os
@@ -137,6 +138,8 @@ def main(name: str = "main.py") -> None:
     sys.argv[0] = name
     # what a start imports is no garbage; looking through it every 700 objects, as Python 3.11 does, takes a tenth of a command
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
+    # nor is it looked through, three times, as the process ends
+    atexit.register(gc.freeze)
     # nothing here is large enough for numpy's threads, which look for work in circles; OpenVINO and torch have their own
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # a terminated command unwinds like an interrupted one, so that no half-written folder stays behind

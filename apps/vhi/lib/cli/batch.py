@@ -79,13 +79,16 @@ def batch(  # noqa: PLR0913 options of a command
     stop the others; of one that is not measured for want of normal bone the folder holds the region and where to click. The same
     call goes on where an earlier one was interrupted. Ends with 3 when cases failed.
     """
+    from ..batch import fork_server
+
+    if cluster is None:  # first of all: it imports what workers need while this process gets ready
+        fork_server.begin("cli.batch_imports", *(f"reports.{form}" for form in ("html", "pdf") if form in forms))
     from ..batch.batch_folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
     from ..batch.case_list import read_cases
     from ..batch.workers import run_anywhere
     from ..examination import Procedure
     from ..provenance import code_version, command_line
     from ..reports.forms import checked_forms
-    from ..studies.pairing_rules import read_rules
     from ..versions import read_live
     from .dicom_out import check_apart, check_dicom_report
     from .proposal import check_mode
@@ -95,7 +98,11 @@ def batch(  # noqa: PLR0913 options of a command
     wanted = checked_forms(forms)
     settings = chosen_settings(parse_changes(change or []), post_transforms)
     cases, left_out = read_cases(source, form_of(use_qform))
-    rules = read_rules(pairing_rules) if pairing_rules else None
+    rules = None
+    if pairing_rules is not None:
+        from ..studies.pairing_rules import read_rules
+
+        rules = read_rules(pairing_rules)
     check_dicom_report(dicom_report, dicom_out)
     if dicom_out is not None:
         check_apart(dicom_out, out)

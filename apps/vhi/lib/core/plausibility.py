@@ -10,7 +10,7 @@ networks (disagreement, entropy, volume) is compared with the `Reference` of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -277,15 +277,38 @@ def dark_surroundings(t1w: Volume, region: Mask, shown: Tissues) -> float:
 
 def _bright_nearby(values: np.ndarray, grid: Grid, shown: Tissues) -> np.ndarray:
     """The mean of what is brighter than the mean of tissue nearby, of every `STEP`-th pixel: fat and marrow."""
-    width = (*(NEARBY_MM / (STEP * spacing) for spacing in grid.spacing_mm[:2]), 0)
+    blurred = blur_within_slices(values.shape, [NEARBY_MM / (STEP * spacing) for spacing in grid.spacing_mm[:2]])
     tissue = values > shown.dark / 4
 
     def mean(of: np.ndarray) -> np.ndarray:
-        total, count = (ndimage.gaussian_filter(part, width, truncate=2) for part in (values * of, of.astype(np.float32)))
-        average: np.ndarray = total / np.maximum(count, 1e-3)
+        average: np.ndarray = blurred(values * of) / np.maximum(blurred(of), 1e-3)
         return average
 
     return mean(tissue & (values > mean(tissue)))
+
+
+def blur_within_slices(shape: tuple[int, ...], sigmas: Sequence[float]) -> Callable[[np.ndarray], np.ndarray]:
+    """A Gaussian filter within slices of `(I, J, K)` arrays, to float32, as scipy's that ends at two sigmas.
+
+    A wide one takes a third of the time as two products with matrices, which hold what the filter makes of single pixels.
+
+    Parameters
+    ----------
+    shape : (I, J, K)
+    sigmas : (float, float)
+        [pixels], along I and J.
+    """
+    rows, columns = (
+        ndimage.gaussian_filter1d(np.eye(size), sigma, axis=0, truncate=2) for size, sigma in zip(shape, sigmas, strict=False)
+    )
+
+    def blurred(image: np.ndarray) -> np.ndarray:
+        # like the filter, in double precision along each direction and rounded after it
+        along = (image.T.astype(np.float64) @ rows.T).astype(np.float32)
+        both: np.ndarray = (columns @ along.astype(np.float64)).astype(np.float32)
+        return both.T
+
+    return blurred
 
 
 @dataclass(frozen=True)
@@ -338,8 +361,8 @@ def marrow(t1w: Volume, region: Mask, shown: Tissues) -> Marrow:
     if not inside.size:
         return Marrow(float("nan"), float("nan"))
     values, weight = t1w.data[step][box].astype(np.float32), inside.astype(np.float32)
-    width = (*(NEIGHBOURHOOD_MM / spacing for spacing in grid.spacing_mm[:2]), 0)
-    total, count = (ndimage.gaussian_filter(image, width, truncate=2)[inside] for image in (values * weight, weight))
+    blurred = blur_within_slices(values.shape, [NEIGHBOURHOOD_MM / spacing for spacing in grid.spacing_mm[:2]])
+    total, count = (blurred(image)[inside] for image in (values * weight, weight))
     own, mean = values[inside], total / count
     q1, q3 = np.percentile(own[mean > 0] / mean[mean > 0], [25, 75]) if (mean > 0).any() else (np.nan, np.nan)
     return Marrow(float((own > shown.fat).mean()), float(q3 - q1))

@@ -1,0 +1,46 @@
+"""A process that has everything imported that workers of this machine need: they are forks of it.
+
+It imports while this process gets ready, and once for all workers. A worker that died is back at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# what a fork cannot change any more: glibc and OpenBLAS look for it when a process starts
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# elsewhere there is no fork, or system libraries do not survive it
+POSSIBLE = sys.platform == "linux"
+
+_imported = ["distributed.nanny"]
+
+
+def begin(*modules: str) -> None:
+    """Start it, unless it runs; on Linux alone. It ends when this process and its workers have.
+
+    Parameters
+    ----------
+    modules : str
+        Names, within `lib`, of what the workers need. None of them may start a thread.
+    """
+    if not POSSIBLE:
+        return
+    from multiprocessing import forkserver
+
+    lib = str(__package__).rpartition(".")[0]
+    _imported.extend(f"{lib}.{name}" for name in modules if f"{lib}.{name}" not in _imported)
+    forkserver.set_forkserver_preload(_imported)
+    # the server looks for modules in this environment alone
+    path = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    before = dict(os.environ)
+    os.environ.update({**ENVIRONMENT, **{name: before[name] for name in ENVIRONMENT if name in before}})
+    os.environ["PYTHONPATH"] = os.pathsep.join(path)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name in (*ENVIRONMENT, "PYTHONPATH"):
+            os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
