@@ -44,6 +44,21 @@ def test_every_study_is_in_the_list_and_the_first_opens_with_two_clicks(viewer_s
     assert urlsplit(page.url).path == "/ohif/monai-label"
 
 
+def test_a_case_of_the_list_needs_no_further_script_of_the_viewer_and_everything_is_asked_for_once(viewer_server, page):
+    study_list(page, viewer_server.url)
+    study, asked = viewer_server.studies["ascending"], []
+    page.locator(f"[data-cy='studyRow-{study.study_uid}']").click()
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    page.locator(f"[data-cy='mode-monai-label-{study.study_uid}']").click()
+    page.locator(PICTURED).wait_for()
+    assert not [path for path in asked if path.startswith("/ohif/") and path.endswith((".js", ".css"))]
+    wado = f"/proxy/dicom/wado/studies/{study.study_uid}"
+    wanted = ["/vhi/study", f"{wado}/metadata", f"{wado}/series/{study.stir_uid}", f"{wado}/series/{study.t1w_uid}"]
+    assert [path for path in asked if path in wanted] == wanted
+    assert asked.index("/info/") > asked.index(f"{wado}/metadata")  # which its mode asks for once it is mounted
+
+
 def test_only_the_open_patients_studies_are_asked_for_and_listed(viewer_server, page):
     found = []
 

@@ -5,6 +5,7 @@
 
 import { replaced } from './labels.js';
 import { BONE, CONSERVATIVE, INFLAMMATION, PROPOSED, REGION, indexOf, isInflammation } from './segments.js';
+import { bitsIn, differing, filled } from './words.js';
 
 const SEEN = 7;
 const REGION_BIT = 8;
@@ -27,9 +28,9 @@ const eachOf = (cells, change) => replaced(cells, Uint8Array.from({ length: 256 
 
 /** The same where it depends on what lies there in another map too. */
 export function eachWith(cells, other, change) {
-  const result = new Uint8Array(cells.length);
+  const result = new Uint8Array(cells.length).fill(change(0, 0));
   const known = new Int16Array(256 * 256).fill(-1);
-  for (let n = 0; n < cells.length; n += 1) {
+  for (const n of filled(cells, other)) {
     const pair = (cells[n] << 8) | other[n];
     if (known[pair] < 0) known[pair] = change(cells[n], other[n]);
     result[n] = known[pair];
@@ -41,10 +42,7 @@ export function eachWith(cells, other, change) {
 export const seenOf = (cells) => eachOf(cells, seen);
 
 /** Whether a label map is what is seen of the cells. */
-export function isSeen(cells, map) {
-  for (let n = 0; n < cells.length; n += 1) if (seen(cells[n]) !== map[n]) return false;
-  return true;
-}
+export const isSeen = (cells, map) => filled(cells, map).every((n) => seen(cells[n]) === map[n]);
 
 /** The regions alone. */
 export const regionsOf = (cells) => eachOf(cells, (cell) => cell & REGIONS);
@@ -53,19 +51,16 @@ const regionsIn = new WeakMap(); // cells are made anew when something changes
 
 /** Whether a region was drawn or shown. */
 export function hasRegion(cells, index) {
-  if (!regionsIn.has(cells)) {
-    let bits = 0;
-    for (let n = 0; n < cells.length && (bits & REGIONS) !== REGIONS; n += 1) bits |= cells[n];
-    regionsIn.set(cells, bits);
-  }
+  if (!regionsIn.has(cells)) regionsIn.set(cells, bitsIn(cells));
   return Boolean(regionsIn.get(cells) & (index === BONE ? BONE_BIT : REGION_BIT));
 }
 
 /** Whether two differ in a region. */
-export const regionsDiffer = (one, other) => one.some((cell, n) => (cell ^ other[n]) & REGIONS);
+export const regionsDiffer = (one, other) => differing(one, other).some((n) => (one[n] ^ other[n]) & REGIONS);
 
 /** Whether inflammation lies in other voxels than those of a map of seen segments. */
-export const inflammationDiffers = (cells, map) => cells.some((cell, n) => isInflammation(seen(cell)) !== isInflammation(map[n]));
+export const inflammationDiffers = (cells, map) =>
+  filled(cells, map).some((n) => isInflammation(seen(cells[n])) !== isInflammation(map[n]));
 
 /**
  * After a tool drew: what was painted lies above the regions, what was erased shows what lay beneath it.
@@ -109,7 +104,7 @@ export function taken(cell, index) {
 
 /** Some voxels changed, the others as they were. */
 export function changedAt(cells, places, change) {
-  const result = Uint8Array.from(cells);
+  const result = new Uint8Array(cells);
   for (const n of places) result[n] = change(cells[n], n);
   return result;
 }
@@ -149,7 +144,7 @@ export function clicked(cells, before, after, grades, at = null) {
     if (!after[n]) return bare(cell);
     return (cell & REGIONS) | (after[n] === PROPOSED ? PROPOSED : grades[n] || INFLAMMATION);
   };
-  return changedAt(cells, at ?? cells.keys(), change);
+  return changedAt(cells, at ?? differing(before, after), change);
 }
 
 /** Both grades in one colour, or each in its own; at some places alone where they are given. */
@@ -173,7 +168,7 @@ const flagsOf = (cell) =>
  */
 export function submission(cells, wasShown) {
   const data = eachOf(cells, flagsOf);
-  const present = data.reduce((sum, flags) => sum | flags, wasShown ? FLAGS.inflammation : 0);
+  const present = bitsIn(data) | (wasShown ? FLAGS.inflammation : 0);
   const names = Object.entries(FLAGS).filter(([, flag]) => present & flag);
   const valuesOf = (flag) => [1, 2, 3, 4, 5, 6, 7].filter((value) => value & flag);
   return { data, names: names.map(([name, flag]) => ({ name, idx: valuesOf(flag) })) };
@@ -181,12 +176,12 @@ export function submission(cells, wasShown) {
 
 /** A draft's map: the cells, and the regions of the measurement. */
 export const packed = (cells, regions) =>
-  regions ? eachWith(cells, regions, (cell, region) => cell | (region << REGIONS_SHIFT)) : Uint8Array.from(cells);
+  regions ? eachWith(cells, regions, (cell, region) => cell | (region << REGIONS_SHIFT)) : new Uint8Array(cells);
 
 /** Both again; no regions where none were drawn for the measurement. */
 export function unpacked(map) {
   const regions = eachOf(map, (cell) => (cell >> REGIONS_SHIFT) & REGIONS);
-  return { cells: eachOf(map, (cell) => cell & (SEEN | REGIONS)), regions: regions.some(Boolean) ? regions : null };
+  return { cells: eachOf(map, (cell) => cell & (SEEN | REGIONS)), regions: bitsIn(regions) ? regions : null };
 }
 
 /** A submitted map, whose segments lie at these values, as cells. */

@@ -13,10 +13,11 @@ const USUAL = { windows: {}, opacity: 35, isFilled: true, isNumbered: false };
 
 /** The intensities between which a scan's content lies: of those above zero 1 and 99 in a hundred. */
 export function contentRange(values) {
-  const some = [];
-  for (let n = 0; n < values.length; n += EVERY) if (values[n] > 0) some.push(values[n]);
-  if (!some.length) return null;
-  const sorted = Float64Array.from(some).sort();
+  const some = new Float64Array(Math.ceil(values.length / EVERY));
+  let count = 0;
+  for (let n = 0; n < values.length; n += EVERY) if (values[n] > 0) some[count++] = values[n];
+  if (!count) return null;
+  const sorted = some.subarray(0, count).sort();
   const [lower, upper] = SHARES.map((share) => sorted[Math.round(share * (sorted.length - 1))]);
   return upper > lower ? [lower, upper] : null;
 }

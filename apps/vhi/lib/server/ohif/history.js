@@ -1,5 +1,7 @@
 /** Undo and redo: what each step changed, as voxels and their values on its other side, with whatever else was so there. */
 
+import { differing } from './words.js';
+
 const STEPS = 50;
 
 export class History {
@@ -16,8 +18,7 @@ export class History {
    */
   note(before, after, state = null, places = null) {
     const at = [];
-    if (places) for (const n of places) if (before[n] !== after[n]) at.push(n);
-    if (!places) for (let n = 0; n < after.length; n += 1) if (before[n] !== after[n]) at.push(n);
+    for (const n of places ?? differing(before, after)) if (before[n] !== after[n]) at.push(n);
     if (!at.length && !places) return false;
     this.#undone = [];
     this.#done.push({ at: Uint32Array.from(at), values: Uint8Array.from(at, (n) => before[n]), state });
@@ -36,7 +37,7 @@ export class History {
     for (const one of [this.#done.at(-1), this.#undone.at(-1)]) {
       if (!one) continue;
       const [places, values, own] = [[...one.at], [...one.values], new Set(one.at)];
-      for (let n = 0; n < after.length; n += 1) {
+      for (const n of differing(before, after)) {
         if (before[n] === after[n] || own.has(n)) continue;
         places.push(n);
         values.push(before[n]);
@@ -72,7 +73,7 @@ function step(from, to, map, state) {
   if (!taken) return null;
   const { at, values } = taken;
   to.push({ at, values: Uint8Array.from(at, (n) => map[n]), state });
-  const other = Uint8Array.from(map);
+  const other = new Uint8Array(map);
   at.forEach((n, k) => {
     other[n] = values[k];
   });

@@ -12,18 +12,35 @@ const ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 const CONTENT_TYPE = 'application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1'; // little endian both
 const LONGEST_HEADERS = 16384;
 
+const JSON_TYPE = 'application/dicom+json';
+
+const metadata = new Map(); // of a study by its path, once it comes
 const coming = new Map(); // series by their paths
 const asked = new Set(); // in this page: the viewer keeps what it has once been given
 
+export const metadataPath = (study) => address(`${ROOT}/studies/${study}/metadata`);
+
+/** The viewer will want a study's metadata: what comes is given once, null for nothing. */
+export function expectMetadata(study, comes) {
+  metadata.clear(); // the viewer opens one study at a time
+  metadata.set(metadataPath(study), comes);
+}
+
 /** The images of a case are wanted; those of another one are given up. They are asked for once the viewer knows the study, or wants one. */
 export function expectImages({ study, stir, t1w }) {
-  forgetImages();
-  for (const series of [stir, t1w]) {
-    const path = address(`${ROOT}/studies/${study}/series/${series}`);
+  const paths = [stir, t1w].map((series) => address(`${ROOT}/studies/${study}/series/${series}`));
+  for (const [path, series] of coming) {
+    if (paths.includes(path)) continue;
+    series.end();
+    coming.delete(path);
+  }
+  for (const path of paths) {
     if (!asked.has(path)) coming.set(path, new SeriesAhead(path));
     asked.add(path);
   }
 }
+
+export const askForImages = () => coming.forEach((series) => series.ask());
 
 export function forgetImages() {
   for (const series of coming.values()) series.end();
@@ -117,7 +134,7 @@ export function partIn(bytes) {
   return null;
 }
 
-/** From now on requests of the viewer for images that were asked for before are answered from here. */
+/** From now on requests of the viewer for what was asked for before are answered from here. */
 export function answerFrames() {
   const { open, send } = XMLHttpRequest.prototype;
   const paths = new WeakMap();
@@ -128,16 +145,19 @@ export function answerFrames() {
   XMLHttpRequest.prototype.send = function (body) {
     const path = paths.get(this);
     // not sooner: the server would answer with images first
-    if (path.endsWith('/metadata')) this.addEventListener('loadend', () => coming.forEach((series) => series.ask()));
+    if (path.endsWith('/metadata')) this.addEventListener('loadend', askForImages);
+    const comes = metadata.get(path);
+    metadata.delete(path);
     const series = coming.get(path.slice(0, Math.max(0, path.indexOf('/instances/'))));
-    if (!series) return send.call(this, body);
-    series.take(path).then((image) => (image ? answer(this, image) : send.call(this, body)));
+    if (!comes && !series) return send.call(this, body);
+    const kind = comes ? JSON_TYPE : CONTENT_TYPE;
+    (comes ?? series.take(path)).then((found) => (found ? answer(this, found, kind) : send.call(this, body)));
   };
 }
 
-function answer(request, image) {
-  const getResponseHeader = (name) => (name.toLowerCase() === 'content-type' ? CONTENT_TYPE : null);
-  const facts = { readyState: 4, status: 200, response: image, getResponseHeader };
+function answer(request, response, kind) {
+  const getResponseHeader = (name) => (name.toLowerCase() === 'content-type' ? kind : null);
+  const facts = { readyState: 4, status: 200, response, getResponseHeader };
   for (const [name, value] of Object.entries(facts)) Object.defineProperty(request, name, { value });
   for (const kind of ['readystatechange', 'load', 'loadend']) request.dispatchEvent(new ProgressEvent(kind));
 }

@@ -1,8 +1,10 @@
 /** The label map in the viewer: it lies on STIR and is shown in every viewport of the case, whichever series that shows. */
 
 import { CONSERVATIVE, INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
+import { setColoursAtOnce } from './label_colours.js';
 import { sketch } from './sketch.js';
 import { t } from './texts.js';
+import { differing } from './words.js';
 
 const FARTHEST_MM = 0.5;
 const LEAST_OPACITY = 15; // of red, which is filled also where all else is outlined alone [%]
@@ -17,7 +19,6 @@ export class Labelmap {
   #isVisible = true;
   #unreported = new Set(); // slices that were written, and that the viewer is notified of after the next frame
   isWriting = false; // this page, and no tool of the viewer
-  plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
   /**
    * @param {{opacity: number, isFilled: boolean}} chosen how it is drawn
@@ -83,9 +84,12 @@ export class Labelmap {
       const specifier = { segmentationId: this.#as.id, type: 'Labelmap' };
       const isShown = segmentationService.getSegmentationRepresentations(viewportId, specifier).length > 0;
       if (!isShown) {
-        // else the viewer makes a table of 256 colours first, which it sorts anew for each
+        // else the viewer makes a table of 256 colours first
         segmentationService._segmentationIdToColorLUTIndexMap?.set(this.#as.id, this.#colourIndex());
-        await segmentationService.addSegmentationRepresentation(viewportId, specifier);
+        const added = segmentationService.addSegmentationRepresentation(viewportId, specifier);
+        setColoursAtOnce(viewportId, this.#as.id);
+        await added;
+        setColoursAtOnce(viewportId, this.#as.id);
         segmentationService.setActiveSegmentation(viewportId, this.#as.id);
       }
       this.#colour(viewportId, specifier);
@@ -125,13 +129,24 @@ export class Labelmap {
 
   /** A copy of the voxels, first axis fastest, as the server's NRRD and NIfTI have them. */
   read() {
-    return Uint8Array.from(this.volume.voxelManager.getCompleteScalarDataArray());
+    return new Uint8Array(this.volume.voxelManager.getCompleteScalarDataArray());
   }
 
+  /** All voxels. Slices that stay as they are are left alone; the viewer's own way looks for the largest value of each besides. */
   write(data) {
-    const { voxelManager } = this.volume;
-    (this.plainWrite ?? voxelManager.setCompleteScalarDataArray.bind(voxelManager))(data);
-    this.#tellWritten();
+    const { dimensions, imageIds, voxelManager } = this.volume;
+    const inSlice = dimensions[0] * dimensions[1];
+    const written = [];
+    imageIds.forEach((id, slice) => {
+      const held = window.cornerstone.cache.getImage(id).voxelManager.getScalarData();
+      const wanted = data.subarray(slice * inSlice, (slice + 1) * inSlice);
+      if (differing(held, wanted).every((n) => held[n] === wanted[n])) return;
+      held.set(wanted);
+      voxelManager.modifiedSlices.add(slice);
+      written.push(slice);
+    });
+    voxelManager.boundsIJK = dimensions.map((size) => [0, size - 1]);
+    this.#tellWritten(written);
   }
 
   /** Write some voxels alone; they are seen in the next frame, and only their slices go to the graphics card, after it. */

@@ -56,7 +56,7 @@ export class Lesions {
       for (let z = Math.max(0, k - 1); z <= Math.min(depth - 1, k + 1); z += 1) {
         for (let y = Math.max(0, j - 1); y <= Math.min(height - 1, j + 1); y += 1) {
           for (let x = Math.max(0, i - 1); x <= Math.min(width - 1, i + 1); x += 1) {
-            const n = this.#place([x, y, z]);
+            const n = x + width * (y + height * z);
             if (this.grades[n] && !this.#idAt.has(n)) {
               this.#idAt.set(n, id);
               left.push(n);

@@ -6,6 +6,8 @@
 import { provideViews } from './array_views.js';
 import { isReview } from './addresses.js';
 import { showBanner, watchWidth } from './banner.js';
+import { lookAheadAlways } from './case_ahead.js';
+import { loadParts } from './chunks.js';
 import { answerFrames } from './images_ahead.js';
 import { ViewerSession } from './viewer_session.js';
 import { readingMode } from './mode.js';
@@ -40,8 +42,10 @@ function install(config) {
   sampleSlicesOnce();
   watchWidth();
   setServer();
+  loadParts();
   answerFrames();
   watchRequests(() => session.reading);
+  lookAheadAlways();
   showTraining();
 }
 

@@ -60,7 +60,7 @@ export function decide(reading, gesture) {
     const { lesions } = measured;
     const taken = takenBy(gesture, lesions);
     if (!taken.length) throw new Error(gesture.voxel ? t('clean.none_here') : t('clean.none_there'));
-    const left = Uint8Array.from(before);
+    const left = new Uint8Array(before);
     const places = new Set();
     const become = (value, voxels) => {
       for (const n of voxels) {

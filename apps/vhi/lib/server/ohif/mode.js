@@ -1,11 +1,11 @@
 /** MONAI Label's mode with our hanging, our panel, and the viewer's drawing tools. */
 
 import { isReview } from './addresses.js';
+import { caseAhead } from './case_ahead.js';
 import { PROTOCOL_ID, protocolOf } from './hanging.js';
 import { HOTKEYS } from './keys.js';
 import { t } from './texts.js';
 import { BUTTONS } from './toolbar.js';
-import { caseOf } from './waiting.js';
 
 export const MODE_ID = '@ohif/mode-monai-label';
 const REVIEW = ['@vhi/reading.panelModule.vhi'];
@@ -31,7 +31,7 @@ function changed(mode, reader) {
   const [route] = mode.routes;
   const { layoutTemplate } = route;
   route.layoutTemplate = async (given) => {
-    const found = await caseOf(given.studyInstanceUIDs[0]);
+    const found = await caseAhead(given.studyInstanceUIDs[0]);
     given.servicesManager.services.hangingProtocolService.addProtocol(PROTOCOL_ID, protocolOf(found.case));
     reader.opened(found);
     const layout = layoutTemplate(given);

@@ -4,6 +4,7 @@ import { holds, seen } from './cells.js';
 import { partsOf, voxelOf } from './drawing.js';
 import { BONE, PROPOSED, REGION } from './segments.js';
 import { t } from './texts.js';
+import { filled } from './words.js';
 
 export const PROPOSED_MARK = t('lesion.mark'); // as in the list of lesions
 // whether a part has the word, by cell: a table, because slices are walked through before a click is seen
@@ -27,7 +28,12 @@ const known = new WeakMap(); // cells are made anew when something changes
 export function marksIn(cells, sizes, slice) {
   if (!known.has(cells)) known.set(cells, new Map());
   const of = known.get(cells);
-  if (!of.has(slice)) of.set(slice, MARKS.flatMap((mark) => marked(mark, cells, sizes, slice)));
+  if (!of.has(slice)) {
+    const inSlice = cells.subarray(slice * sizes[0] * sizes[1], (slice + 1) * sizes[0] * sizes[1]);
+    const present = [...new Set(Array.from(filled(inSlice), (n) => inSlice[n]))];
+    const marks = MARKS.filter(({ table }) => present.some((cell) => table[cell]));
+    of.set(slice, marks.flatMap((mark) => marked(mark, cells, sizes, slice)));
+  }
   return of.get(slice);
 }
 

@@ -42,7 +42,7 @@ export function viewerSegments() {
   );
 }
 
-const COLOURS = 64; // the viewer sorts all of them anew for each, whenever it draws a label map
+const COLOURS = 64; // the viewer has its own for what is behind them
 
 /** Colours by number, as the viewer takes them; segments that a reader adds get some colour. */
 export function colourTable() {

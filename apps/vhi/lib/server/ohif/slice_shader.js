@@ -38,10 +38,15 @@ export function sliceShader(source) {
 // graphics computed by the processor: Chrome's and Firefox's own, Mesa's and Windows' renderers
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|basic render/i;
 
+const known = new WeakMap(); // by context: an answer waits for all that was asked to be drawn before
+
 /** Whether a context draws without a graphics card. */
 export function drawsBySoftware(context) {
-  const info = context.getExtension('WEBGL_debug_renderer_info');
-  return SOFTWARE.test(context.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : context.RENDERER));
+  if (!known.has(context)) {
+    const info = context.getExtension('WEBGL_debug_renderer_info');
+    known.set(context, SOFTWARE.test(context.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : context.RENDERER)));
+  }
+  return known.get(context);
 }
 
 /** From now on, where there is no graphics card: with one the viewer's own shader is as quick. */

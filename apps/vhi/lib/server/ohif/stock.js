@@ -108,7 +108,6 @@ export function mendPoints(manager) {
 export function mendWriting(labelmap, reading, models) {
   const { voxelManager } = labelmap.volume;
   const plain = voxelManager.setCompleteScalarDataArray.bind(voxelManager);
-  labelmap.plainWrite = plain;
   voxelManager.setCompleteScalarDataArray = (data) => {
     const answer = reading.stockAnswer;
     reading.stockAnswer = null;
