@@ -156,6 +156,20 @@ with local_workers(2) as client:
     [(ready, threads, server)] = set(client.run(origin).values())
 print(ready, threads, server != os.getpid(), "pandas" in sys.modules)
 """
+INTERRUPTED = """
+import os, signal, time
+from multiprocessing.forkserver import _forkserver
+from lib.batch import fork_server
+
+try:
+    fork_server.begin("cli.batch_imports")
+    os.killpg(0, signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted here")
+os.close(_forkserver._forkserver_alive_fd)
+os.waitpid(_forkserver._forkserver_pid, 0)
+"""
 LINUX = pytest.mark.skipif(not fork_server.POSSIBLE, reason="workers are forks on Linux alone")
 
 
@@ -164,6 +178,14 @@ def test_workers_are_forks_of_one_process_that_has_everything_imported_and_no_th
     path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
     said = subprocess.run([sys.executable, "-c", ORIGINS], env=path, capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["True", "1", "True", "False"]
+
+
+@LINUX
+def test_ctrl_c_while_the_server_of_workers_imports_is_for_the_command_alone():
+    """A terminal sends it to every process of the command."""
+    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], env=path, capture_output=True, text=True, start_new_session=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "interrupted here\n", "")
 
 
 @LINUX

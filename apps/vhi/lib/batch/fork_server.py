@@ -6,6 +6,7 @@ It imports while this process gets ready, and once for all workers. A worker tha
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def begin(*modules: str) -> None:
     """
     if not POSSIBLE:
         return
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
     lib = str(__package__).rpartition(".")[0]
     _imported.extend(f"{lib}.{name}" for name in modules if f"{lib}.{name}" not in _imported)
@@ -37,9 +38,14 @@ def begin(*modules: str) -> None:
     before = dict(os.environ)
     os.environ.update({**ENVIRONMENT, **{name: before[name] for name in ENVIRONMENT if name in before}})
     os.environ["PYTHONPATH"] = os.pathsep.join(path)
+    # Ctrl-C is for the command, which ends them all; it is blocked in what is started here, and only held back in this process.
+    # The tracker's own start would let it through again
+    resource_tracker.ensure_running()
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
         for name in (*ENVIRONMENT, "PYTHONPATH"):
             os.environ.pop(name, None)
             if name in before:
