@@ -163,6 +163,8 @@ from lib.batch import fork_server
 
 try:
     fork_server.begin("cli.batch_imports")
+    while "numpy" not in open(f"/proc/{_forkserver._forkserver_pid}/maps").read():
+        time.sleep(0.001)  # until it is in the middle of its imports
     os.killpg(0, signal.SIGINT)
     time.sleep(60)
 except KeyboardInterrupt:

@@ -126,12 +126,12 @@ def _with_whole_gradient(x: torch.Tensor) -> torch.Tensor:
     """
     if not torch.jit.is_scripting() and x.requires_grad:
         x = x.view_as(x)
-        x.register_hook(channels_last_copy)
+        x.register_hook(_in_channels_last)
     return x
 
 
-def channels_last_copy(x: torch.Tensor) -> torch.Tensor:
-    """`(B, C, H, W)` in memory as the CPU kernels like it; itself where it is so already."""
+def _in_channels_last(x: torch.Tensor) -> torch.Tensor:
+    """`(B, C, H, W)` laid out as the CPU kernels like it; itself where it is so already."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
