@@ -88,8 +88,8 @@ class Work:
 
 def cost_of(command: Sequence[str], **environment: str) -> Cost:
     """Run a program that must succeed; its children count, also those that end after it."""
-    if sys.platform == "linux":  # they become ours then: workers of a batch are children of a process that nobody waits for
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # they become ours then: workers of a batch are children of a process that nobody waits for
+    _adopt_orphans(True)
     start = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | environment)
@@ -103,7 +103,13 @@ def cost_of(command: Sequence[str], **environment: str) -> Cost:
     with suppress(ChildProcessError):
         while True:
             usages.append(os.wait4(-1, 0)[2])
+    _adopt_orphans(False)  # not those of other works, which leave processes of their own
     return Cost(wall, sum(one.ru_utime + one.ru_stime for one in usages), max(one.ru_maxrss for one in usages) / 1e3)
+
+
+def _adopt_orphans(wanted: bool) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
 
 
 def measure_cold(build: Build, folder: Path, scans: Scans) -> Cost:

@@ -172,7 +172,7 @@ except KeyboardInterrupt:
 os.close(_forkserver._forkserver_alive_fd)
 os.waitpid(_forkserver._forkserver_pid, 0)
 """
-LINUX = pytest.mark.skipif(not fork_server.POSSIBLE, reason="workers are forks on Linux alone")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are forks on Linux alone")
 
 
 @LINUX
@@ -188,6 +188,43 @@ def test_ctrl_c_while_the_server_of_workers_imports_is_for_the_command_alone():
     path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
     ended = subprocess.run([sys.executable, "-c", INTERRUPTED], env=path, capture_output=True, text=True, start_new_session=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "interrupted here\n", "")
+
+
+LONG_FOLDER = """
+from lib.batch import fork_server
+from lib.batch.workers import local_workers
+
+print(fork_server.begin())
+with local_workers(1) as client:
+    print(client.submit(sum, [1, 2]).result())
+"""
+
+
+@LINUX
+def test_where_no_socket_can_be_made_workers_are_started_without_the_server(tmp_path):
+    """The name of a socket has 107 characters at most."""
+    folder = tmp_path / ("a" * 100)
+    folder.mkdir()
+    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2]), "TMPDIR": str(folder)}
+    ended = subprocess.run(
+        [sys.executable, "-c", "if __name__ == '__main__':" + LONG_FOLDER.replace("\n", "\n    ")],
+        env=path,
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.stdout.split(), ended.returncode) == (["False", "3"], 0), ended.stderr
+
+
+@LINUX
+def test_a_server_of_workers_that_dies_while_they_work_is_started_again_with_all_that_it_needs(tmp_path):
+    with local_workers(2) as client:
+        servers = set(client.run(os.getppid).values())
+        os.kill(next(iter(servers)), signal.SIGKILL)
+        outcomes = list(run_cases(client, cases_called("case1", "case2", "case3"), partial(batchwork.note, out=tmp_path)))
+        path = set(client.run(lambda: os.environ["PYTHONPATH"]).values())
+    assert [one.failure for one in outcomes] == [""] * 3
+    assert path == {next(iter(path))}
+    assert str(Path(fork_server.__file__).parents[2]) in next(iter(path)).split(os.pathsep)
 
 
 @LINUX

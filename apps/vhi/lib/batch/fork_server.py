@@ -8,45 +8,71 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-# what a fork cannot change any more: glibc and OpenBLAS look for it when a process starts
-ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# elsewhere there is no fork, or system libraries do not survive it
-POSSIBLE = sys.platform == "linux"
+# what a fork cannot change any more: glibc, OpenBLAS and Python look for it when a process starts
+ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+}
 
 _imported = ["distributed.nanny"]
 
 
-def begin(*modules: str) -> None:
-    """Start it, unless it runs; on Linux alone. It ends when this process and its workers have.
+def begin(*modules: str) -> bool:
+    """Start it, unless it runs. It ends when this process and its workers have.
 
     Parameters
     ----------
     modules : str
         Names, within `lib`, of what the workers need. None of them may start a thread.
+
+    Returns
+    -------
+    bool
+        Whether it runs: on Linux alone (elsewhere there is no fork, or system libraries do not survive it), and not where the
+        temporary folder takes no socket or has too long a name for one.
     """
-    if not POSSIBLE:
-        return
+    if sys.platform != "linux":
+        return False
     from multiprocessing import forkserver, resource_tracker
 
     lib = str(__package__).rpartition(".")[0]
     _imported.extend(f"{lib}.{name}" for name in modules if f"{lib}.{name}" not in _imported)
     forkserver.set_forkserver_preload(_imported)
-    # the server looks for modules in this environment alone
+    try:
+        # Ctrl-C is for the command, which ends them all; it is blocked in what is started here, and only held back in this
+        # process. The tracker's own start would let it through again
+        resource_tracker.ensure_running()
+        held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with environment():
+                forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """The variables that it needs when it starts, also where it is started again because it died."""
+    # it looks for modules in this environment alone
     path = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     before = dict(os.environ)
-    os.environ.update({**ENVIRONMENT, **{name: before[name] for name in ENVIRONMENT if name in before}})
-    os.environ["PYTHONPATH"] = os.pathsep.join(path)
-    # Ctrl-C is for the command, which ends them all; it is blocked in what is started here, and only held back in this process.
-    # The tracker's own start would let it through again
-    resource_tracker.ensure_running()
-    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    chosen = {name: before.get(name, value) for name, value in ENVIRONMENT.items()}
+    changed = chosen | {"PYTHONPATH": os.pathsep.join(path)}
+    os.environ.update(changed)
     try:
-        forkserver.ensure_running()
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
-        for name in (*ENVIRONMENT, "PYTHONPATH"):
+        for name in changed:
             os.environ.pop(name, None)
             if name in before:
                 os.environ[name] = before[name]

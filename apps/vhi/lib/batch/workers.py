@@ -103,11 +103,11 @@ def local_workers(jobs: int) -> Iterator[Client]:
     """
     if jobs < 1:
         raise SettingsError(f"{jobs} jobs cannot do anything; pass 1 or more.")
-    fork_server.begin()
+    method = "forkserver" if fork_server.begin() else "spawn"
     # or dask would import pandas here, to have its own server import it
     distributed.utils._forkserver_preload_set = True
     settings = QUIET | {
-        "distributed.worker.multiprocessing-method": "forkserver" if fork_server.POSSIBLE else "spawn",
+        "distributed.worker.multiprocessing-method": method,
         "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
         # a worker that computes for minutes without a word is no dead one
         "distributed.scheduler.worker-ttl": None,
@@ -116,6 +116,7 @@ def local_workers(jobs: int) -> Iterator[Client]:
         "distributed.nanny.pre-spawn-environ": _environment(),
     }
     with (
+        fork_server.environment(),
         dask.config.set(settings),
         LocalCluster(
             n_workers=jobs,

@@ -81,7 +81,7 @@ def batch(  # noqa: PLR0913 options of a command
     """
     from ..batch import fork_server
 
-    if cluster is None:  # first of all: it imports what workers need while this process gets ready
+    if cluster is None and source.exists():  # first of all: it imports what workers need while this process gets ready
         fork_server.begin("cli.batch_imports", *(f"reports.{form}" for form in ("html", "pdf") if form in forms))
     from ..batch.batch_folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
     from ..batch.case_list import read_cases

@@ -4,7 +4,7 @@
  */
 
 import { address } from './addresses.js';
-import { askForImages, expectImages, expectMetadata, metadataPath } from './images_ahead.js';
+import { askForImages, expectImages, expectMetadata, forgetImages, metadataPath } from './images_ahead.js';
 import { caseOf } from './waiting.js';
 
 const ROUTE = address('/ohif/monai-label');
@@ -12,13 +12,15 @@ const known = new Set(); // studies that the viewer was given: it keeps what it 
 
 let ahead = null; // of the case that is being opened
 
-/** Ask for what an address of the viewer shows, where that is a case to read. */
+/** Ask for what an address of the viewer shows, where that is a case to read; what was asked for another one is given up. */
 export function lookAhead(href) {
   const { pathname, searchParams } = new URL(href, window.location.href);
   const study = pathname === ROUTE && searchParams.get('StudyInstanceUIDs');
+  if (ahead && ahead.study !== study) forgetImages();
+  ahead = null;
   if (!study) return;
   const found = caseOf(study);
-  ahead = { study, found };
+  ahead = { study, found, isGiven: false };
   const own = ahead;
   if (known.has(study)) return;
   const metadata = metadataOf(study);
@@ -30,10 +32,12 @@ export function lookAhead(href) {
   });
 }
 
-/** A study's case, or why it has none; asked for ahead where it could be. */
+/** A study's case, or why it has none; asked for ahead where it could be. What was asked for is given once: it may have changed since. */
 export function caseAhead(study) {
   known.add(study);
-  return ahead?.study === study ? ahead.found : caseOf(study);
+  if (ahead?.study !== study || ahead.isGiven) return caseOf(study);
+  ahead.isGiven = true;
+  return ahead.found;
 }
 
 /** Null where it could not be had: the viewer asks itself then. */
@@ -54,4 +58,5 @@ export function lookAheadAlways() {
     if (url) lookAhead(String(url));
     return pushState.call(this, state, unused, url);
   };
+  window.addEventListener('popstate', () => lookAhead(window.location.href)); // the browser's own back and forward
 }

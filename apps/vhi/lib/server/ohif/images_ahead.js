@@ -30,9 +30,7 @@ export function expectMetadata(study, comes) {
 export function expectImages({ study, stir, t1w }) {
   const paths = [stir, t1w].map((series) => address(`${ROOT}/studies/${study}/series/${series}`));
   for (const [path, series] of coming) {
-    if (paths.includes(path)) continue;
-    series.end();
-    coming.delete(path);
+    if (!paths.includes(path)) giveUp(path, series);
   }
   for (const path of paths) {
     if (!asked.has(path)) coming.set(path, new SeriesAhead(path));
@@ -42,9 +40,12 @@ export function expectImages({ study, stir, t1w }) {
 
 export const askForImages = () => coming.forEach((series) => series.ask());
 
-export function forgetImages() {
-  for (const series of coming.values()) series.end();
-  coming.clear();
+export const forgetImages = () => coming.forEach((series, path) => giveUp(path, series));
+
+function giveUp(path, series) {
+  series.end();
+  coming.delete(path);
+  if (!series.isTaken) asked.delete(path); // the viewer has none of it: worth asking for anew
 }
 
 /** Images of a series, while they arrive. */
@@ -54,6 +55,7 @@ export class SeriesAhead {
   #wanted = new Map(); // what is done with an image that arrives
   #giving = new AbortController();
   #isAsked = false;
+  isTaken = false; // whether the viewer wanted any of it
 
   constructor(path) {
     this.#path = path;
@@ -98,6 +100,7 @@ export class SeriesAhead {
 
   /** An image, once it is there; null where it will not come, or was given before. */
   take(path) {
+    this.isTaken = true;
     this.ask();
     const image = this.#arrived.get(path);
     this.#arrived.delete(path);

@@ -146,7 +146,7 @@ export class Labelmap {
       written.push(slice);
     });
     voxelManager.boundsIJK = dimensions.map((size) => [0, size - 1]);
-    this.#tellWritten(written);
+    this.#tellWritten(written.length ? written : [0]); // of none the viewer would send all
   }
 
   /** Write some voxels alone; they are seen in the next frame, and only their slices go to the graphics card, after it. */
