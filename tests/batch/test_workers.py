@@ -190,6 +190,32 @@ def test_ctrl_c_while_the_server_of_workers_imports_is_for_the_command_alone():
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "interrupted here\n", "")
 
 
+WHILE_STARTING = """
+import os, signal, distributed
+from lib.batch import workers
+
+class Interrupted(distributed.LocalCluster):
+    def __init__(self, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        super().__init__(**options)
+        print("started")
+
+if __name__ == "__main__":
+    workers.LocalCluster = Interrupted
+    try:
+        with workers.local_workers(1):
+            print("not reached")
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_ctrl_c_while_workers_start_ends_them_once_they_have():
+    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", WHILE_STARTING], env=path, capture_output=True, text=True)
+    assert (ended.stdout.split(), ended.stderr, ended.returncode) == (["started", "interrupted"], "", 0)
+
+
 LONG_FOLDER = """
 from lib.batch import fork_server
 from lib.batch.workers import local_workers

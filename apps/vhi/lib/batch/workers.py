@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -115,21 +117,46 @@ def local_workers(jobs: int) -> Iterator[Client]:
         "distributed.comm.timeouts.connect": "60s",
         "distributed.nanny.pre-spawn-environ": _environment(),
     }
-    with (
-        fork_server.environment(),
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            # anyone on this machine who may talk to a worker may run code as this user: only who holds the key can
-            security=Security.temporary(),
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with fork_server.environment(), dask.config.set(settings), ExitStack() as opened:
+        with _interrupts_held_back():
+            cluster = opened.enter_context(
+                LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    # anyone on this machine who may talk to a worker may run code as this user: only who holds the key can
+                    security=Security.temporary(),
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            client = opened.enter_context(Client(cluster))
         yield client
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait for what is done inside, where dask leaves tracebacks of what it was just starting. A second one
+    does not wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def hold(number: int, _: object) -> None:
+        held.append(number)
+        signal.signal(number, usual[signal.Signals(number)])
+
+    for number in usual:
+        signal.signal(number, hold)
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    for held_back in held:
+        signal.raise_signal(held_back)
 
 
 def _environment() -> dict[str, Any]:
