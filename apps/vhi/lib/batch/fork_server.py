@@ -38,7 +38,7 @@ def begin(*modules: str) -> bool:
         Whether it runs: on Linux alone (elsewhere there is no fork, or system libraries do not survive it), and not where the
         temporary folder takes no socket or has too long a name for one.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(os, "fork"):
         return False
     from multiprocessing import forkserver, resource_tracker
 
