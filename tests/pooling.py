@@ -19,7 +19,7 @@ import pytest
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid
 from lib.phantom.study import PhantomStudy, make_phantom
-from lib.retraining.phantom_regression import PROTOCOLS, SEEDS, Scan
+from lib.retraining.phantom_regression import REFERENCE_SEEDS, Scan
 
 TESTS = Path(__file__).parent
 PHANTOMS = "VHI_TESTS_PHANTOMS"
@@ -50,7 +50,7 @@ def small_reference(folder: Path, seed: int) -> Scan:
 
 def make_ahead(folder: Path, shape: tuple[int, int, int], make: Maker = fine_phantom) -> Path:
     """Make the gate's phantoms in a shape of their own, for processes whose environment names the folder."""
-    for seed in range(SEEDS[0], SEEDS[-1] + len(PROTOCOLS) + 1):
+    for seed in REFERENCE_SEEDS:
         (folder / f"{seed}.pickle").write_bytes(pickle.dumps(make(seed, shape)))
     return folder
 

@@ -23,6 +23,7 @@ MAY: dict[str, set[str]] = {
     "records": {"lib.errors", "lib.files"},
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
+    "environment": set(),
     "absent": set(),
     "bound_socket": {"lib.errors"},
     "provenance": {"lib.__version__", "lib.files"},
@@ -96,6 +97,7 @@ MAY: dict[str, set[str]] = {
         # curves for those who have these tools, imported when asked for
         "torch.utils.tensorboard",
         "mlflow",
+        "lib.environment",
         "lib.locks",
         "numpy",
         "lib.cleaning",
@@ -184,7 +186,17 @@ MAY: dict[str, set[str]] = {
         "lib.unpacking",
         "PIL",
     },
-    "batch": {"lib.locks", "lib.cores", "dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
+    "batch": {
+        "lib.locks",
+        "lib.cores",
+        "lib.environment",
+        "dask",
+        "distributed",
+        "lib.batch",
+        "lib.errors",
+        "lib.files",
+        "lib.studies",
+    },
     "pacs": {
         # which failure of requests it was
         "urllib3",

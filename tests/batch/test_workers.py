@@ -140,6 +140,15 @@ def _add_up(count: int) -> int:
     return sum(n % 7 for n in range(count))
 
 
+APP = str(Path(fork_server.__file__).parents[2])
+
+
+def ran(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A script of its own session that was run to its end, with the modules of the app."""
+    environment = os.environ | {"PYTHONPATH": APP} | variables
+    return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, start_new_session=True)
+
+
 ORIGINS = """
 import os, sys
 from lib.batch import fork_server
@@ -177,16 +186,14 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are forks on
 
 @LINUX
 def test_workers_are_forks_of_one_process_that_has_everything_imported_and_no_thread():
-    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
-    said = subprocess.run([sys.executable, "-c", ORIGINS], env=path, capture_output=True, text=True, check=True)
-    assert said.stdout.split() == ["True", "1", "True", "False"]
+    ended = ran(ORIGINS)
+    assert (ended.stdout.split(), ended.returncode) == (["True", "1", "True", "False"], 0), ended.stderr
 
 
 @LINUX
 def test_ctrl_c_while_the_server_of_workers_imports_is_for_the_command_alone():
     """A terminal sends it to every process of the command."""
-    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
-    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], env=path, capture_output=True, text=True, start_new_session=True)
+    ended = ran(INTERRUPTED)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "interrupted here\n", "")
 
 
@@ -211,8 +218,7 @@ if __name__ == "__main__":
 
 
 def test_ctrl_c_while_workers_start_ends_them_once_they_have():
-    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2])}
-    ended = subprocess.run([sys.executable, "-c", WHILE_STARTING], env=path, capture_output=True, text=True)
+    ended = ran(WHILE_STARTING)
     assert (ended.stdout.split(), ended.stderr, ended.returncode) == (["started", "interrupted"], "", 0)
 
 
@@ -220,9 +226,10 @@ LONG_FOLDER = """
 from lib.batch import fork_server
 from lib.batch.workers import local_workers
 
-print(fork_server.begin())
-with local_workers(1) as client:
-    print(client.submit(sum, [1, 2]).result())
+if __name__ == "__main__":
+    print(fork_server.begin())
+    with local_workers(1) as client:
+        print(client.submit(sum, [1, 2]).result())
 """
 
 
@@ -231,13 +238,7 @@ def test_where_no_socket_can_be_made_workers_are_started_without_the_server(tmp_
     """The name of a socket has 107 characters at most."""
     folder = tmp_path / ("a" * 100)
     folder.mkdir()
-    path = os.environ | {"PYTHONPATH": str(Path(fork_server.__file__).parents[2]), "TMPDIR": str(folder)}
-    ended = subprocess.run(
-        [sys.executable, "-c", "if __name__ == '__main__':" + LONG_FOLDER.replace("\n", "\n    ")],
-        env=path,
-        capture_output=True,
-        text=True,
-    )
+    ended = ran(LONG_FOLDER, TMPDIR=str(folder))
     assert (ended.stdout.split(), ended.returncode) == (["False", "3"], 0), ended.stderr
 
 
@@ -247,10 +248,9 @@ def test_a_server_of_workers_that_dies_while_they_work_is_started_again_with_all
         servers = set(client.run(os.getppid).values())
         os.kill(next(iter(servers)), signal.SIGKILL)
         outcomes = list(run_cases(client, cases_called("case1", "case2", "case3"), partial(batchwork.note, out=tmp_path)))
-        path = set(client.run(lambda: os.environ["PYTHONPATH"]).values())
+        [path] = set(client.run(lambda: os.environ["PYTHONPATH"]).values())
     assert [one.failure for one in outcomes] == [""] * 3
-    assert path == {next(iter(path))}
-    assert str(Path(fork_server.__file__).parents[2]) in next(iter(path)).split(os.pathsep)
+    assert APP in path.split(os.pathsep)
 
 
 @LINUX

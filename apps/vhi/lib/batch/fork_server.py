@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+from ..environment import variables_set
 
 # what a fork cannot change any more: glibc, OpenBLAS and Python look for it when a process starts
 ENVIRONMENT = {
@@ -60,19 +61,9 @@ def begin(*modules: str) -> bool:
     return True
 
 
-@contextmanager
-def environment() -> Iterator[None]:
+def environment() -> AbstractContextManager[None]:
     """The variables that it needs when it starts, also where it is started again because it died."""
     # it looks for modules in this environment alone
     path = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    before = dict(os.environ)
-    chosen = {name: before.get(name, value) for name, value in ENVIRONMENT.items()}
-    changed = chosen | {"PYTHONPATH": os.pathsep.join(path)}
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        for name in changed:
-            os.environ.pop(name, None)
-            if name in before:
-                os.environ[name] = before[name]
+    chosen = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
+    return variables_set(chosen | {"PYTHONPATH": os.pathsep.join(path)})

@@ -38,10 +38,9 @@ def phantom_regression_cases() -> Iterator[tuple[str, Volume, Mask]]:
 
 def reference_phantom(seed: int) -> Scan:
     """T1W and true disease region of the shipped phantom of a seed, as `make_phantom` made it of `SHAPE`."""
-    number = seed - SEEDS[0]
-    if not 0 <= number < len(SEEDS) + len(PROTOCOLS):
+    if seed not in REFERENCE_SEEDS:
         raise ValueError(f"no phantom of seed {seed} is shipped")
-    t1w, region, affine = (array[number] for array in _arrays())
+    t1w, region, affine = (array[seed - SEEDS[0]] for array in _arrays())
     grid = Grid(SHAPE, affine)
     inside = np.unpackbits(region, count=t1w.size).reshape(SHAPE).astype(bool)
     return Volume(t1w.astype(np.float64), grid, "T1W"), Mask(inside, grid, "disease region")
@@ -59,7 +58,7 @@ def write_reference_phantoms(path: Path = FILE) -> None:
 
     Versions that were measured on others before are no longer comparable.
     """
-    studies = [make_phantom(seed, SHAPE) for seed in range(SEEDS[0], SEEDS[-1] + len(PROTOCOLS) + 1)]
+    studies = [make_phantom(seed, SHAPE) for seed in REFERENCE_SEEDS]
     content = BytesIO()
     np.savez_compressed(
         content,
@@ -119,3 +118,5 @@ PROTOCOLS: dict[str, Callable[[Scan, int], Scan]] = {
     "coarse": _coarse,
     "thick": _thick,
 }
+# those like the study's scans, then one of each protocol
+REFERENCE_SEEDS = range(SEEDS[0], SEEDS[-1] + len(PROTOCOLS) + 1)

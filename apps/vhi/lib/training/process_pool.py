@@ -12,16 +12,22 @@ from multiprocessing import active_children, get_context, parent_process
 from threading import Thread
 from typing import Any, TypeVar
 
+from ..environment import variables_set
 from ..errors import ModelError
 
 T = TypeVar("T")
 _GLANCE_S = 0.5
+# memory that is freed stays with the process: in long training page faults cost as much as the arithmetic
+_MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
 @contextmanager
 def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """A pool whose processes end with this one, however it ends."""
-    with _freed_memory_kept(), ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
+    with (
+        variables_set(_MEMORY_KEPT),
+        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool,
+    ):
         try:
             yield pool
         except BaseException as error:
@@ -34,22 +40,6 @@ def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
                     "with fewer --jobs if it happens again."
                 ) from error
             raise
-
-
-@contextmanager
-def _freed_memory_kept() -> Iterator[None]:
-    """Processes started meanwhile keep the memory they free: in long training page faults cost as much as the arithmetic."""
-    wished = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
-    before = {name: os.environ.get(name) for name in wished}
-    os.environ |= wished
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def run_stages(

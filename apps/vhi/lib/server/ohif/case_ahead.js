@@ -4,7 +4,7 @@
  */
 
 import { address } from './addresses.js';
-import { askForImages, expectImages, expectMetadata, forgetImages, metadataPath } from './images_ahead.js';
+import { JSON_TYPE, askForImages, expectImages, expectMetadata, forgetImages, metadataPath } from './images_ahead.js';
 import { caseOf } from './waiting.js';
 
 const ROUTE = address('/ohif/monai-label');
@@ -43,7 +43,7 @@ export function caseAhead(study) {
 /** Null where it could not be had: the viewer asks itself then. */
 async function metadataOf(study) {
   try {
-    const answer = await window.fetch(metadataPath(study), { headers: { Accept: 'application/dicom+json' }, credentials: 'same-origin' });
+    const answer = await window.fetch(metadataPath(study), { headers: { Accept: JSON_TYPE }, credentials: 'same-origin' });
     return answer.ok ? await answer.json() : null;
   } catch {
     return null;

@@ -12,7 +12,7 @@ const ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 const CONTENT_TYPE = 'application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1'; // little endian both
 const LONGEST_HEADERS = 16384;
 
-const JSON_TYPE = 'application/dicom+json';
+export const JSON_TYPE = 'application/dicom+json';
 
 const metadata = new Map(); // of a study by its path, once it comes
 const coming = new Map(); // series by their paths

@@ -4,7 +4,7 @@ import { CONSERVATIVE, INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, vie
 import { setColoursAtOnce } from './label_colours.js';
 import { sketch } from './sketch.js';
 import { t } from './texts.js';
-import { differing } from './words.js';
+import { differs } from './words.js';
 
 const FARTHEST_MM = 0.5;
 const LEAST_OPACITY = 15; // of red, which is filled also where all else is outlined alone [%]
@@ -140,7 +140,7 @@ export class Labelmap {
     imageIds.forEach((id, slice) => {
       const held = window.cornerstone.cache.getImage(id).voxelManager.getScalarData();
       const wanted = data.subarray(slice * inSlice, (slice + 1) * inSlice);
-      if (differing(held, wanted).every((n) => held[n] === wanted[n])) return;
+      if (!differs(held, wanted)) return;
       held.set(wanted);
       voxelManager.modifiedSlices.add(slice);
       written.push(slice);

@@ -9,7 +9,7 @@ import { confirmed, corrected } from './measuring.js';
 import { niftiOf } from './nifti.js';
 import { BONE, REGION } from './segments.js';
 import { t } from './texts.js';
-import { differing } from './words.js';
+import { differs } from './words.js';
 
 /**
  * What is so besides the voxels; undo and redo bring it back with them.
@@ -184,7 +184,7 @@ export class Reading extends EventTarget {
   /** The server's answer to the clicks that were drawn at once: where something else is left, that is drawn, and why is said. */
   #confirm({ left, now, messages }) {
     const { left: before, version } = this.state;
-    if (differing(before, left).some((n) => left[n] !== before[n])) {
+    if (differs(before, left)) {
       const predicted = this.cells;
       this.#cells = corrected(this, before, left);
       this.history.amend(predicted, this.#cells, (state) => ({ ...state, nowOf: -1 })); // measured anew once it is back
@@ -237,7 +237,7 @@ export class Reading extends EventTarget {
     if (!this.history.note(before, after, this.state)) return;
     this.#cells = after;
     const seen = seenOf(after);
-    if (differing(seen, map).some((n) => seen[n] !== map[n])) this.labelmap.write(seen);
+    if (differs(seen, map)) this.labelmap.write(seen);
     this.#noteByHand(before, after);
   }
 

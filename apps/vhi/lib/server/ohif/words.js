@@ -24,6 +24,9 @@ export function differing(map, other) {
   return placesOf(words, count, map.length);
 }
 
+/** Whether two maps differ anywhere. */
+export const differs = (map, other) => differing(map, other).some((n) => map[n] !== other[n]);
+
 function placesOf(words, count, length) {
   const left = length - 4 * count; // behind the last word
   const places = new Uint32Array(4 * words.length + left);
