@@ -1,7 +1,12 @@
 """The command line: `vhi`, `python -m vhi`, and what main.py runs."""
 
+import signal
 import sys
 from pathlib import Path
+
+# Ctrl-C while the command is still being imported ends it without a traceback; `app.main` takes it from there
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # The modules are `lib` here, as under MONAI Label, which `serve` starts in this process; `import vhi` has them as `vhi.lib`. The
 # processes that commands start find them by this path too.

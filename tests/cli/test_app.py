@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,20 @@ def test_the_commands_load_without_what_they_compute_with():
     code = f"import sys; sys.path.insert(0, 'apps/vhi'); import lib.cli.app; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["typer", "lib.cli.batch", "lib.cli.train"])
+def test_ctrl_c_while_a_command_is_still_imported_is_no_traceback(module):
+    command = [sys.executable, "-X", "importtime", str(ROOT / "main.py"), "batch", "no-such-table.csv", "--out", "none"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd="/", bufsize=1) as started:
+        assert started.stderr is not None
+        for line in started.stderr:
+            if line.split("|")[-1].strip() == module:
+                started.send_signal(signal.SIGINT)
+                break
+        rest = started.stderr.read()
+    assert "Traceback" not in rest
+    assert started.returncode in (-signal.SIGINT, 130)
 
 
 def test_help_lists_the_commands_from_any_folder():
