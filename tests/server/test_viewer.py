@@ -68,6 +68,18 @@ def test_every_file_of_the_bundle_is_served_as_it_is_with_its_kind(front):
     assert {"ohif", "assets"} <= folders
 
 
+@pytest.mark.parametrize("prefix", ["", "/radiology/vhi"])
+def test_every_icon_of_the_manifest_is_where_it_says(front, prefix):
+    told_by = {"X-Forwarded-Prefix": prefix} if prefix else {}
+    answer = get(front, "/ohif/manifest.json", headers=told_by)
+    assert answer.headers["content-type"] == "application/json"
+    icons = [icon["src"] for icon in answer.json()["icons"]]
+    assert len(icons) == len({*icons}) > 3
+    for icon in icons:
+        assert icon.startswith(f"{prefix}/ohif/")
+        assert get(front, icon.removeprefix(prefix)).headers["content-type"] == "image/png"
+
+
 def test_what_is_named_by_its_content_is_kept_by_the_browser_and_the_rest_asked_for(front):
     named = next(path.name for path in BUNDLE.glob("*.bundle.*.js"))
     assert "immutable" in get(front, f"/ohif/{named}").headers["cache-control"]

@@ -4,7 +4,7 @@ No file of the viewer is changed. `index.html` loses its links to fonts on other
 `app-config.js` gains what this server knows (`window.vhi`), the addresses of our gateway, and two modules that run before the
 viewer starts: `session.js` (the login) and `main.js` (reading, cleaning, submitting), both in the folder `ohif`. Their words come
 from `language.js`, which `lib.server.texts` makes. The build says where it lies at the few places of `ROOTED`; below a path
-prefix these are handed out with the prefix.
+prefix these are handed out with the prefix. Its `manifest.json` names icons where they do not lie; here it names those that are.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ TYPES |= {".svg": "image/svg+xml", ".json": "application/json", ".map": "applica
 
 # how page, styles and scripts of the build write their own address
 ROOTED = ('__webpack_require__.p = "/ohif/"', "PUBLIC_URL = '/ohif/'", '="/ohif/', "routerBasename: '/ohif/'")
+
+MANIFEST = "manifest.json"
 
 _MAIN_SCRIPT = re.compile(r'<script[^>]*\bsrc="/ohif/(app\.bundle[\w.-]*\.js)"')
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -120,6 +122,11 @@ class Viewer:
         own = rooted(self._config, current_addresses().prefix)
         return "\n".join([own, f"window.vhi = {_script_json(facts)};", _ADDED])
 
+    def manifest(self) -> str:
+        """`manifest.json`, whose icons the build looks for at the top of the site, where they lie."""
+        text = (self.folder / MANIFEST).read_text(encoding="utf-8")
+        return text.replace('"/assets/', f'"{current_addresses().prefix}/ohif/assets/')
+
     async def file(self, path: str, scope: Any) -> Response:
         """A file of the viewer, or of our modules below `vhi/`.
 
@@ -134,7 +141,9 @@ class Viewer:
         else:
             answer = await self._files.get_response(path, scope)
             prefix = current_addresses().prefix
-            if prefix and name.endswith(".js") and answer.status_code in (200, 206):
+            if path == MANIFEST and answer.status_code == 200:
+                answer = Response(self.manifest())
+            elif prefix and name.endswith(".js") and answer.status_code in (200, 206):
                 answer = await run_in_threadpool(_rooted_script, self.folder / path, prefix, answer)
         kind = TYPES.get(f".{name.rpartition('.')[2]}")
         if kind and answer.status_code == 200:
