@@ -12,7 +12,7 @@ import pytest
 
 from drawing import pair
 from lib.core.volume import Volume
-from lib.studies.nifti import write_volume
+from lib.studies.nifti import write_mask, write_volume
 
 
 @pytest.fixture
@@ -92,3 +92,28 @@ def test_a_header_is_shown_and_mended_in_a_copy(run, studies, tmp_path):
     assert run(["nifti-header", path, "--use-qform", "--out", copy]).code == 0
     assert "read this header alike" in run(["nifti-header", copy]).out
     assert run(["nifti-header", path, "--use-qform"]).code == 2
+
+
+def test_a_scan_with_slices_along_another_axis_is_refused_and_its_turned_copy_measured_alike(run, tmp_path):
+    scan, numbers = pair(np.random.default_rng(7)), []
+    masks = {"disease-region": scan.disease_region, "normal-bone": scan.normal_bone}
+    regions = ["--forms", "json"]
+    for name, mask in masks.items():
+        write_mask(tmp_path / f"{name}.nii.gz", mask)
+        regions += [f"--{name}", str(tmp_path / f"{name}.nii.gz")]
+    turned, copies, plain = ([str(tmp_path / f"{kind}_{role}.nii.gz") for role in ("T1W", "STIR")] for kind in "acp")
+    for volume, other, path in zip((scan.t1w, scan.stir), turned, plain, strict=True):
+        write_volume(Path(path), volume)
+        nib.save(nib.Nifti1Image(volume.data.transpose(0, 2, 1), volume.grid.affine[:, [0, 2, 1, 3]]), other)
+    refused = run(["measure", "--t1w", turned[0], "--stir", turned[1], *regions, "--out", str(tmp_path / "refused")])
+    assert refused.code == 2
+    assert "along the second axis" in refused.error
+    assert "along the second axis" in run(["check-studies", str(tmp_path)]).out
+    for path, copy in zip(turned, copies, strict=True):
+        assert run(["nifti-header", path, "--slices-last", "--out", copy]).code == 0
+    for t1w, stir in (copies, plain, (turned[0], plain[1])):
+        out = tmp_path / f"out{len(numbers)}"
+        assert run(["measure", "--t1w", t1w, "--stir", stir, *regions, "--out", str(out)]).code == 0
+        numbers.append(json.loads((out / "vhi.json").read_text())["vhi_mm3"]["sensitive"])
+    assert numbers[0] > 0
+    assert numbers == pytest.approx([numbers[1]] * 3)

@@ -78,7 +78,10 @@ def test_semicolons_tabs_and_a_byte_order_mark_are_read_too():
         ("subject,case\nS1,x\nS2,x\n", "row 3, column case: found 'x' is another visit in row 2"),
         ("subject,reader\nS\u202e1,a\n", "row 2, column subject: .*printable"),
         (f"subject,reader\n{'x' * 81},a\n", "row 2, column subject: .*at most 80"),
+        ("subject,reader,vhi_mm3\nS1,a,1e13\n", "column vhi_mm3: found '1e13'"),
         ("", "is empty"),
+        ("subject,reader,vhi_mm3\n", "is empty"),
+        ("subject,reader,\nS1,a,5\n", "row 1, column 3: '' is no column"),
         ('subject,reader\n"S1,a\n', "is not a CSV table"),
     ],
 )
@@ -87,6 +90,11 @@ def test_a_wrong_cell_is_refused_by_row_and_column(text, words):
         parse_table(text, "t.csv")
     assert "\n" not in str(refused.value)
     assert "\u202e" not in str(refused.value)
+
+
+def test_last_columns_without_name_and_content_are_left_out():
+    table = parse_table("subject;reader;vhi_mm3;;\nS1;a;5;;\nS2;a;6\n", "t.csv")
+    assert table.of_reader("vhi_mm3", "a") == {("S1", "baseline"): 5.0, ("S2", "baseline"): 6.0}
 
 
 def test_vhi_without_a_method_is_semi_automatic_and_a_score_alone_has_none():

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from drawing import OBLIQUE
-from lib.core.volume import Grid, Mask, Volume, check_same_grid, grid_distance_mm
+from lib.core.volume import (
+    Grid,
+    Mask,
+    Volume,
+    check_no_slice_is_blank,
+    check_same_grid,
+    check_slices_last,
+    grid_distance_mm,
+    slice_axis,
+)
 from lib.errors import GridMismatchError, InputError
 
 
@@ -81,3 +90,45 @@ def test_a_grid_without_geometry_is_refused(affine):
 def test_a_mask_of_numbers_is_refused():
     with pytest.raises(InputError, match="only 0 and 1"):
         Mask(np.ones((2, 2, 2), dtype=np.uint8), Grid((2, 2, 2), np.eye(4)))
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "axis"),
+    [((0.6, 0.6, 3.3), 2), ((3.3, 0.6, 0.6), 0), ((0.6, 3.3, 0.6), 1), ((1, 1, 1), 2), ((1.2, 1, 0.9), 2), ((0.5, 1, 0.6), 1)],
+)
+def test_slices_lie_along_the_axis_of_clearly_longer_voxels(spacing_mm, axis):
+    assert slice_axis(Grid((3, 4, 5), np.diag([*spacing_mm, 1.0]))) == axis
+
+
+def test_an_array_whose_slices_are_not_last_is_refused_by_its_axis():
+    data = np.arange(60.0).reshape(3, 4, 5)
+    with pytest.raises(InputError, match=r"STIR 1 holds its slices \(3.30 mm apart\) along the second axis .* --slices-last"):
+        check_slices_last(Volume(data, Grid((3, 4, 5), np.diag([0.6, 3.3, 0.6, 1.0])), "STIR 1"))
+    check_slices_last(Volume(data, Grid((3, 4, 5), OBLIQUE), "STIR 1"))
+
+
+def with_blank(*slices: int) -> Volume:
+    data = 1 + np.arange(60.0).reshape(3, 4, 5)
+    data[:, :, list(slices)] = 0
+    return Volume(data, Grid((3, 4, 5), OBLIQUE), "STIR 1")
+
+
+def test_a_blank_slice_between_others_is_refused_by_its_number():
+    with pytest.raises(InputError, match=r"STIR 1 has blank slices \(number 3 of 5"):
+        check_no_slice_is_blank(with_blank(2))
+
+
+def test_blank_slices_at_the_ends_are_refused_where_a_region_lies_in_them():
+    scan, region = with_blank(0, 4), np.zeros((3, 4, 5), dtype=bool)
+    check_no_slice_is_blank(scan)
+    region[1, 1, 1:4] = True
+    check_no_slice_is_blank(scan, Mask(region, scan.grid))
+    region[1, 1, 4] = True
+    with pytest.raises(InputError, match=r"number 5 of 5"):
+        check_no_slice_is_blank(scan, Mask(region, scan.grid))
+
+
+def test_a_slice_with_one_other_voxel_is_not_blank():
+    scan = with_blank(2)
+    scan.data[2, 3, 2] = 8
+    check_no_slice_is_blank(scan)

@@ -327,3 +327,11 @@ def test_the_log_holds_no_ids_and_no_tokens(server, anna):
     assert "Miller" not in log
     assert ID not in log
     assert anna.headers["Authorization"].split()[1] not in log
+
+
+def test_options_in_a_body_that_is_no_form_are_refused_and_not_left_aside(server, anna):
+    url = f"{server.url}/infer/vhi"
+    refused = anna.post(url, params={"image": ID}, json={"min_pixels": 9}, timeout=60)
+    assert refused.status_code == 415
+    assert "params of a form" in refused.json()["detail"]
+    assert anna.post(url, params={"image": ID}, data=b"min_pixels=9", headers={"Content-Type": "text/plain"}).status_code == 415

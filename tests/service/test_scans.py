@@ -23,7 +23,7 @@ def scaled(factor: float, shape: tuple[int, int, int]) -> Grid:
     return Grid(shape, affine)
 
 
-def scans(t1w_grid: Grid) -> Scans:
+def scans(t1w_grid: Grid | None) -> Scans:
     volume = Volume(np.random.default_rng(0).normal(size=STIR.shape), STIR)
     return Scans(Case("a", Path("t1w.nii"), Path("stir.nii")), volume, volume, {}, (), t1w_grid)
 
@@ -51,3 +51,15 @@ def test_a_t1w_in_another_axis_order_is_turned():
     drawn = np.arange(120, dtype=np.int32).reshape(5, 6, 4)
     back, _ = scans(turned).to_stir_grid(drawn, turned, "T1W")
     np.testing.assert_array_equal(back, drawn.transpose(1, 0, 2))
+
+
+@pytest.mark.parametrize("t1w_grid", [STIR, None])
+def test_a_map_in_another_axis_order_is_turned_whatever_series_it_was_drawn_on(t1w_grid):
+    mirrored = OBLIQUE.copy()
+    mirrored[:3, 3] += OBLIQUE[:3, 0] * 5
+    mirrored[:3, 0] *= -1
+    drawn = np.arange(120, dtype=np.int32).reshape(6, 5, 4)
+    for role in ("T1W", "STIR"):
+        back, grid = scans(t1w_grid).to_stir_grid(drawn[::-1], Grid((6, 5, 4), mirrored), role)
+        np.testing.assert_array_equal(back, drawn)
+        np.testing.assert_allclose(grid.affine, OBLIQUE)

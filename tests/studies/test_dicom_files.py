@@ -176,3 +176,49 @@ def test_objects_that_are_no_images_are_passed_over_whatever_series_they_name(fo
 
 def test_every_value_representation_of_the_standard_is_known_without_pydicom():
     assert {vr.decode() for vr in VRS} == {str(vr) for vr in VR if len(str(vr)) == 2}
+
+
+def test_a_picture_of_the_screen_in_the_series_is_passed_over_and_named(folder):
+    plain, _ = read_series(folder, "STIR")
+    capture = pydicom.dcmread(folder / "0001.dcm")
+    capture.SOPClassUID = capture.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    capture.SOPInstanceUID = capture.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    capture.Modality, capture.SamplesPerPixel, capture.PhotometricInterpretation = "OT", 3, "RGB"
+    capture.BitsAllocated = capture.BitsStored = 8
+    capture.HighBit, capture.PixelData = 7, bytes(3 * capture.Rows * capture.Columns)
+    del capture.ImagePositionPatient, capture.ImageOrientationPatient
+    capture.save_as(folder / "screen.dcm", enforce_file_format=True)
+    volume, info = read_series(folder, "STIR")
+    np.testing.assert_array_equal(volume.data, plain.data)
+    assert info.warnings == ("Passed over, as pictures of the screen (Secondary Capture): screen.dcm.",)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "signed"), [(65535, None, False), (4000, 4095, False), (-2000, None, True), (32767, None, True)]
+)
+def test_padding_is_as_dark_as_the_darkest_pixel_beside_it(folder, value, limit, signed):
+    paths = sorted(folder.glob("*.dcm"))
+    expected = read_series(folder, "STIR")[0].data.copy()
+    expected[:, :3] = 9999  # at the top of the image, which is the low end of J
+    for k, path in enumerate(paths):
+        one = pydicom.dcmread(path)
+        pixels = one.pixel_array.astype("<i4")
+        pixels[:3] = value
+        one.PixelData = (pixels & 0xFFFF).astype("<u2").tobytes()
+        one.PixelRepresentation = int(signed)
+        one.add_new("PixelPaddingValue", "SS" if signed else "US", value)
+        if limit is not None:
+            one.add_new("PixelPaddingRangeLimit", "US", limit)
+        one.save_as(path)
+        expected[:, :3, k] = pixels[3:].min()
+    np.testing.assert_array_equal(read_series(folder, "STIR")[0].data, expected)
+
+
+def test_a_table_of_intensities_is_refused(folder):
+    one = pydicom.dcmread(folder / "0002.dcm")
+    table = pydicom.Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [256, 0, 16], "US"
+    one.ModalityLUTSequence = [table]
+    one.save_as(folder / "0002.dcm")
+    with pytest.raises(InputError, match=r"0002.dcm gives its intensities by a table"):
+        read_series(folder, "STIR")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from pathlib import Path
 
 import nibabel as nib
@@ -11,7 +12,16 @@ import pytest
 
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import InputError
-from lib.studies.nifti import read_mask, read_volume, write_labels, write_mask, write_scan, write_volume
+from lib.studies.nifti import (
+    header_is_plain,
+    read_mask,
+    read_volume,
+    write_labels,
+    write_mask,
+    write_scan,
+    write_slices_last,
+    write_volume,
+)
 
 SHAPE = (4, 5, 3)
 # voxels of 0.6 x 0.6 x 3.3 mm turned about the left-right axis by the angle with cosine 0.8: what a qform can hold
@@ -309,3 +319,21 @@ def test_a_scan_beside_such_a_copy_has_wrong_distances(tmp_path, copy):
         read_volume(path, "T1W")
     saved(image_of(numbers()), tmp_path / "other.nii.gz")
     read_volume(tmp_path / "other.nii.gz", "T1W")
+
+
+def test_a_copy_with_its_slices_last_has_each_voxel_at_its_place(tmp_path):
+    content = bytearray(nib.Nifti1Image(numbers().transpose(0, 2, 1), RIGID[:, [0, 2, 1, 3]]).to_bytes())
+    struct.pack_into("<ff", content, 112, 2, 1)  # slope and intercept
+    path, copy = tmp_path / "turned.nii.gz", tmp_path / "copy.nii.gz"
+    path.write_bytes(gzip.compress(bytes(content)))
+    assert not header_is_plain(gzip.decompress(path.read_bytes()))
+    write_slices_last(path, copy)
+    assert header_is_plain(gzip.decompress(copy.read_bytes()))
+    before, after = read_volume(path, "STIR"), read_volume(copy, "STIR")
+    assert before.grid.shape == (4, 3, 5)
+    assert after.grid.shape == (4, 5, 3)
+    np.testing.assert_array_equal(after.data, 2 * numbers() + 1)
+    for index in [(0, 0, 0), (3, 4, 2), (1, 2, 1)]:
+        i, j, k = index
+        np.testing.assert_allclose(after.grid.world_mm(np.array(index)), before.grid.world_mm(np.array([i, k, j])), atol=1e-4)
+    np.testing.assert_allclose(nib.load(copy).get_qform(), nib.load(copy).affine, atol=1e-4)

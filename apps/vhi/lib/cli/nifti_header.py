@@ -23,19 +23,27 @@ def nifti_header(
     use_qform: Annotated[
         bool | None, typer.Option("--use-qform/--use-sform", help="Which transform the copy has, as the only one.")
     ] = None,
+    slices_last: Annotated[
+        bool, typer.Option("--slices-last", help="The copy has its slices along the third axis of the array.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="COPY", help="Write a copy; voxels stay as they are.")] = None,
 ) -> None:
-    """Show both transforms of a NIfTI file, and whether programs read them alike; or write a copy with one of them.
+    """Show both transforms of a NIfTI file, and whether programs read them alike; or write a copy with one of them, or with
+    slices along the third axis.
 
     Ends with 3 where programs read the header differently.
     """
     from ..errors import InputError
-    from ..studies.nifti import read_forms, write_with_form
+    from ..studies.nifti import read_forms, write_slices_last, write_with_form
     from ..studies.nifti_geometry import disagreement
 
-    if (use_qform is None) != (out is None):
-        raise InputError("A copy needs both: --use-qform or --use-sform, and --out COPY.")
+    if (use_qform is not None) + slices_last != (out is not None):
+        raise InputError("A copy needs --out COPY, and one of --use-qform, --use-sform and --slices-last.")
     form = form_of(use_qform)
+    if slices_last and out is not None:
+        write_slices_last(source, out)
+        typer.echo(f"written  {out}")
+        return
     if form is not None and out is not None:
         write_with_form(source, form, out)
         typer.echo(f"written  {out}")

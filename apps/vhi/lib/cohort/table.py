@@ -29,6 +29,8 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 MOST_ROWS = 100_000
 LONGEST_NAME = 80
 LAST_READING = 99
+# no volume, count or time of a scan or a reading is larger, and squares of it are still numbers
+LARGEST_NUMBER = 1e12
 # control, and marks that turn the direction of writing: a name that looks like another
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -216,7 +218,7 @@ def parse_table(text: str, name: str, cases: Mapping[str, tuple[str, str]] | Non
     InputError
         By row (as a spreadsheet counts: the header is row 1) and column: what was found and what is needed.
     """
-    rows = _rows(text, name)
+    rows = _without_empty_end(_rows(text, name))
     header = [cell.strip().lower() for cell in rows[0][1]]
     _check_header(header, name)
     gathered = _Gathered(name, cases or {})
@@ -351,11 +353,20 @@ def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
         ]
     except csv.Error as error:
         raise InputError(f"{name} is not a CSV table ({error}); save it as CSV (UTF-8) from the spreadsheet.") from error
-    if not rows:
+    if len(rows) < 2:
         raise InputError(f"{name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
     if len(rows) > MOST_ROWS:
         raise InputError(f"{name} has {len(rows)} rows; at most {MOST_ROWS} are read. Split the table.")
     return rows
+
+
+def _without_empty_end(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """The rows without last columns that have no name and hold nothing, which spreadsheets save."""
+    width = len(rows[0][1])
+    while width > 1 and not any(cell.strip() for _, cells in rows for cell in cells[width - 1 : width]):
+        width -= 1
+    unnamed = len(rows[0][1]) - width
+    return [(number, cells[:-unnamed] if unnamed and len(cells) == width + unnamed else cells) for number, cells in rows]
 
 
 def _check_header(header: Sequence[str], name: str) -> None:
@@ -490,7 +501,7 @@ class _Gathered:
             hint = "; write decimals with a point" if re.fullmatch(r"-?\d+,\d+", cell) else ""
             raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing{hint}")
         value = float(cell)
-        if not column.low <= value <= column.high or math.isinf(value) or (column.whole and value != int(value)):
+        if not column.low <= value <= column.high or value > LARGEST_NUMBER or (column.whole and value != int(value)):
             raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing")
         return value
 

@@ -28,7 +28,7 @@ from .stability import FEWEST_SLICES, Stability, stability_of
 from .stir_quality import stir_warnings
 from .thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER, Thresholds, thresholds_from
 from .touching import TouchingVoxels, in_slices
-from .volume import Mask, Volume, check_same_grid
+from .volume import Mask, Volume, check_no_slice_is_blank, check_same_grid, check_slices_last
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,8 +247,11 @@ def prepare_scan(
 ) -> PreparedScan:
     """All of `measure_vhi` that no setting changes; its parameters and errors are those of `measure_vhi`."""
     check_same_grid(t1w, stir)
+    check_slices_last(stir)
+    check_no_slice_is_blank(t1w)
     contrast_warnings = (*check_contrasts(t1w, stir), *stir_warnings(t1w, stir))
     region = _disease_region(t1w, stir, members, disease_region)
+    check_no_slice_is_blank(stir, region.mask)
     region = region if reference is None else replace(region, rank=reference.rank(region))
     notes = (*contrast_warnings, *region_warnings(t1w, region, reference))
     bone = _normal_bone(t1w, stir, region, normal_bone, notes)

@@ -16,6 +16,8 @@ from ..errors import GridMismatchError, InputError
 # Two series of one visit agree to about 0.01 mm after the round trips that files go through; a patient who moved or
 # another visit is off by millimetres. Half a millimetre is below one pixel of any protocol in use.
 GRID_TOLERANCE_MM = 0.5
+# along the slice axis voxels are longer than this many times those in the slices; below it a scan has no slices to speak of
+_SLICES_APART = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +134,63 @@ class Mask:
 def grid_distance_mm(a: Grid, b: Grid) -> float:
     """Largest distance between corresponding corner voxels of two grids of one shape [mm]."""
     return float(np.linalg.norm(a.corners_mm() - b.corners_mm(), axis=1).max())
+
+
+def slice_axis(grid: Grid) -> int:
+    """The axis along which slices lie behind each other: the one of clearly longer voxels, else K (2)."""
+    axis = int(np.argmax(grid.spacing_mm))
+    within = max(mm for other, mm in enumerate(grid.spacing_mm) if other != axis)
+    return axis if grid.spacing_mm[axis] > _SLICES_APART * within else 2
+
+
+def check_slices_last(image: Volume | Mask) -> None:
+    """Refuse an array whose slices lie along another axis than K: what counts pixels within slices would count across them.
+
+    Raises
+    ------
+    InputError
+        With the axis, and how to turn the file.
+    """
+    axis = slice_axis(image.grid)
+    if axis != 2:
+        apart, which = image.grid.spacing_mm[axis], ("first", "second")[axis]
+        raise InputError(
+            f"{image.name} holds its slices ({apart:.2f} mm apart) along the {which} axis of its array, as after a change of "
+            "orientation (fslreorient2std, as_closest_canonical), and VHI is counted in slices along the third. Pass the file as "
+            "it was converted, or a turned copy: python main.py nifti-header FILE --slices-last --out COPY."
+        )
+
+
+def blank_slices(volume: Volume) -> np.ndarray:
+    """`(n,)` indices K of slices in which every voxel is 0."""
+    candidates = np.flatnonzero(~volume.data[::16, ::16].any(axis=(0, 1)))
+    return np.array([k for k in candidates if not volume.data[:, :, k].any()], dtype=int)
+
+
+def check_no_slice_is_blank(volume: Volume, region: Mask | None = None) -> None:
+    """Refuse a scan whose slices are blank between others, or where a region has voxels: a write or a transfer that ended early.
+
+    Blank slices at the ends are what resampling and the correction of distortion leave, and nothing is counted there.
+
+    Raises
+    ------
+    InputError
+        With the slices, counted from 1.
+    """
+    blank = blank_slices(volume)
+    if not blank.size:
+        return
+    shown = np.setdiff1d(np.arange(volume.grid.shape[2]), blank)
+    first, last = (shown[0], shown[-1]) if shown.size else (-1, volume.grid.shape[2])
+    between = (blank > first) & (blank < last)
+    counted = np.zeros(len(blank), dtype=bool) if region is None else region.data[:, :, blank].any(axis=(0, 1))
+    lost = blank[between | counted]
+    if lost.size:
+        which = ", ".join(str(k + 1) for k in lost[:10])
+        raise InputError(
+            f"{volume.name} has blank slices (number {which} of {volume.grid.shape[2]}: every voxel is 0), so their "
+            "inflammation is lost; a transfer or a write ended early. Export or copy the scan again."
+        )
 
 
 def check_same_grid(a: Volume | Mask, b: Volume | Mask, tolerance_mm: float = GRID_TOLERANCE_MM) -> None:

@@ -15,7 +15,7 @@ from .config import is_loopback
 from .identity import current_identity
 from .login import MAY_FETCH_KEY
 from .refusals import Refusal, finite, json_text
-from .requests import check_id, check_params, parse_params, take_file, uploaded_file
+from .requests import check_id, check_is_form, check_params, parse_params, take_file, uploaded_file
 from .server_context import ServerContext, address_of
 
 INFO_AGE_S = 0.5
@@ -53,6 +53,7 @@ def add_inference(api: FastAPI, context: ServerContext) -> None:
         label: Annotated[UploadFile | str | None, File()] = None,
         output: Literal["image", "json", "all"] | None = None,
     ) -> Response:
+        check_is_form(request.headers)
         if session_id:
             raise Refusal(
                 400, "Sessions are closed: VHI needs both series of a visit; put them into the server's studies folder."

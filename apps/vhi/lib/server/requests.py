@@ -17,6 +17,7 @@ from .refusals import Refusal
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd")
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 DEEPEST = 32
 LARGEST = 1 << 53  # whole numbers that every JSON reader keeps exact
 # keys of the server's own request that a client's params may not replace
@@ -34,6 +35,21 @@ def check_id(kind: str, text: str) -> str:
     if not ID.fullmatch(text) or ".." in text:
         raise Refusal(400, f"That {kind} cannot be one: letters, digits, '.', '_' and '-' are allowed, at most 128 of them.")
     return text
+
+
+def check_is_form(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is no form: its options would be left aside without a word.
+
+    Raises
+    ------
+    Refusal
+        415
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind not in FORMS and headers.get("content-length") != "0":
+        raise Refusal(
+            415, f"A body of type {kind[:80]!r} is not read here; send the options as params of a form (multipart/form-data)."
+        )
 
 
 def parse_params(text: str | None, *, reserved: frozenset[str] = RESERVED) -> dict[str, Any]:

@@ -65,14 +65,14 @@ class Scans:
     def to_stir_grid(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
         """`(I, J, K)` labels that a viewer drew over a series, on STIR's grid where that loses nothing; else as they are.
 
-        That is where the voxels of both are the same, and where T1W has a voxel of its own for each of STIR: what is shown on
-        T1W and comes back untouched is then the same to the voxel.
+        That is where the voxels of both are the same, in whatever order the map has them, and where T1W has a voxel of its own
+        for each of STIR: what is shown on T1W and comes back untouched is then the same to the voxel.
         """
-        if not self._apart(role):
-            return labels, grid
         turn = turn_between(grid, self.stir.grid)
         if turn is not None:
             return np.ascontiguousarray(turn.apply(labels)), turn.apply_to_grid(grid)
+        if not self._apart(role):
+            return labels, grid
         drawn_on_t1w = labels.shape == self.grid(role).shape and grid_distance_mm(grid, self.grid(role)) <= GRID_TOLERANCE_MM
         if drawn_on_t1w and self._t1w_tells_all_voxels:
             return labels_at(labels, self.grid(role), self.stir.grid), self.stir.grid

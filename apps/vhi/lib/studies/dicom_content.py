@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from ..errors import InputError
 from .dicom_contrasts import contrasts_of
 from .dicom_files import dicom_among, read_header
-from .dicom_frames import Frame, Series, frames_of
+from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, frames_of
 from .dicom_voxels import read_stored
 
 # modalities that images are accompanied by; they are no series to measure on
@@ -31,6 +31,8 @@ _DECIDING = (
     "RescaleIntercept",
 )
 _NAMED = 5
+# and its multi-frame forms
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,10 @@ def series_of(files: Iterable[Path]) -> Content:
     headers = [(path, header) for path in paths if not _is_directory(header := read_header(path))]
     once, doubled = _each_once([(path, header) for path, header in headers if _is_image(header, path)])
     notes = []
+    if captures := _captures(once):
+        notes.append(
+            f"Passed over, as pictures of the screen (Secondary Capture): {_shortened([path.name for path in captures])}."
+        )
     if others:
         notes.append(f"Passed over, as no DICOM: {_shortened(others)}.")
     if doubled:
@@ -108,11 +114,14 @@ def series_of_headers(headers: Iterable[tuple[Path, Dataset]]) -> tuple[Series, 
     Notes
     -----
     Objects that are no images (raw data, spectra, presentation states, reports) are passed over by their SOP class, whatever
-    series they say they belong to: scanners export raw data in the series of the images made of them.
+    series they say they belong to: scanners export raw data in the series of the images made of them. So are pictures of the
+    screen that a workstation saved in the series of a scan.
     """
     by_uid: dict[str, list[Frame]] = {}
-    for path, header in headers:
-        if not _is_image(header, path):
+    images = [(path, header) for path, header in headers if _is_image(header, path)]
+    captures = set(_captures(images))
+    for path, header in images:
+        if path in captures:
             continue
         _check_whole(header, path)
         if header.Modality not in _NO_IMAGE:
@@ -139,6 +148,18 @@ def _is_image(header: Dataset, path: Path) -> bool:
             "remove that file."
         )
     return is_image
+
+
+def _captures(images: Sequence[tuple[Path, Dataset]]) -> list[Path]:
+    """The pictures of a screen, which have no place in the patient, among the images of a scan's series."""
+    scans = {str(header.get("SeriesInstanceUID")) for _, header in images if header.SOPClassUID in (MR_IMAGE, *ENHANCED_MR)}
+    return [
+        path
+        for path, header in images
+        if str(header.SOPClassUID).startswith(_SECONDARY_CAPTURE)
+        and str(header.get("SeriesInstanceUID")) in scans
+        and not header.get("ImagePositionPatient")
+    ]
 
 
 def _each_once(headers: Sequence[tuple[Path, Dataset]]) -> tuple[list[tuple[Path, Dataset]], list[str]]:

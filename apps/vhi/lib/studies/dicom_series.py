@@ -418,6 +418,24 @@ def _images_in_mosaic(frame: Frame) -> int:
         return 0
 
 
+def _without_padding(stored: np.ndarray, frame: Frame) -> np.ndarray:
+    """Stored values in which pixels that pad the image to a rectangle are as dark as the darkest of the others.
+
+    PS3.3, C.7.5.1.1.2. Padding of 0 is left: it is dark already.
+    """
+    try:
+        value = int(frame.get("PixelPaddingValue") or 0)
+        limit = int(frame.get("PixelPaddingRangeLimit") or value)
+    except (TypeError, ValueError):
+        return stored
+    # of one sign with the pixels, whichever the header gives it
+    low, high = np.sort(np.array([value, limit]).astype(stored.dtype))
+    padding = (stored >= low) & (stored <= high)
+    if not value or not padding.any() or padding.all():
+        return stored
+    return np.where(padding, stored[~padding].min(), stored)
+
+
 def _rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:
     slope = frame.floats("RescaleSlope", 1)[0] if frame.get("RescaleSlope") is not None else 1.0
     intercept = frame.floats("RescaleIntercept", 1)[0] if frame.get("RescaleIntercept") is not None else 0.0
@@ -425,7 +443,12 @@ def _rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:
         raise InputError(
             f"{frame.path.name}: RescaleSlope is {slope:g}, so intensities have no meaning; export the series again."
         )
-    return stored.astype(np.float64) * slope + intercept
+    if frame.header.get("ModalityLUTSequence"):
+        raise InputError(
+            f"{frame.path.name} gives its intensities by a table (Modality LUT) in place of slope and intercept, which no MR "
+            "image has; export the original series."
+        )
+    return _without_padding(stored, frame).astype(np.float64) * slope + intercept
 
 
 def _label(source: Path | Sequence[Path] | Series, series: Series, name: str) -> str:

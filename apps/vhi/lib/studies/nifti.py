@@ -20,7 +20,7 @@ import numpy as np
 from isal import igzip
 from isal.igzip_lib import IsalError
 
-from ..core.volume import Grid, Mask, Volume
+from ..core.volume import Grid, Mask, Volume, slice_axis
 from ..core.whole_numbers import whole_numbers
 from ..errors import CopyBesideError, InputError, RequestError, TooLargeError
 from ..files import write_atomically
@@ -179,13 +179,12 @@ def voxels_sha256(volume: Volume) -> str:
 
 
 def header_is_plain(head: bytes) -> bool:
-    """Whether the first bytes of a file are a header whose place in the patient every program reads alike."""
+    """Whether the first bytes of a file are a header whose place in the patient every program reads alike, slices last."""
     try:
         header, _ = _parse(head, "", whole=False)
-        grid_of_header(header, _shape(header, ""), "")
+        return slice_axis(grid_of_header(header, _shape(header, ""), "")) == 2
     except InputError:
         return False
-    return True
 
 
 def read_forms(path: Path, name: str) -> tuple[Forms, tuple[int, int, int]]:
@@ -227,6 +226,40 @@ def write_with_form(path: Path, form: Form, out: Path) -> None:
     header.set_qform(affine, code=1)
     content = header.binaryblock + content[before:]
     _write_content(out, content)
+
+
+def write_slices_last(path: Path, out: Path) -> None:
+    """A copy of a file whose array has its slices along the third axis, each voxel at its place; values stay as stored.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or its header says two things of where its voxels lie.
+    RequestError
+        The copy would replace the file.
+    OutputError
+    """
+    label = f"the file ({path.name})"
+    content = file_content(path, "the file")
+    header, offset = _parse(content, label)
+    shape = _shape(header, label)
+    grid = grid_of_header(header, shape, label)
+    if out.exists() and out.resolve().samefile(path):
+        raise RequestError(f"--out {out} is the file itself; the original is kept, so pass another name.")
+    last = slice_axis(grid)
+    axes = [*(axis for axis in range(3) if axis != last), last]
+    stored = np.frombuffer(content, header.get_data_dtype(), count=math.prod(shape), offset=offset).reshape(shape, order="F")
+    affine = grid.affine.copy()
+    affine[:, :3] = grid.affine[:, axes]
+    header.set_data_shape([shape[axis] for axis in axes])
+    header.set_dim_info(slice=2)
+    header.set_qform(affine, code=1)
+    header.set_sform(affine, code=1)
+    if shear(affine) > _SHEAR_OF_A_QFORM:
+        header["qform_code"] = 0
+    header["vox_offset"] = header.single_vox_offset
+    # four zeros: no extension follows
+    _write_content(out, header.binaryblock + bytes(4) + stored.transpose(axes).tobytes(order="F"))
 
 
 def write_volume(path: Path, volume: Volume) -> None:

@@ -25,6 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ..core.volume import check_slices_last
 from ..errors import InputError, UnknownImageError, may_pass
 from .nifti import equalised_copy, header_is_plain, is_equalised, read_volume
 from .nifti_geometry import Form
@@ -390,7 +391,9 @@ def _unusable(path: Path, role: Role, checked: _Checked, form: Form | None) -> s
 
 def _read_error(path: Path, role: Role, form: Form | None) -> InputError | None:
     try:
-        read_volume(path, role, form)
+        scan = read_volume(path, role, form)
+        if role == "STIR":  # T1W is brought into its order
+            check_slices_last(scan)
     except InputError as error:
         return error
     return None
