@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from distributed import LocalCluster
 from lib.batch.case_list import BatchCase
 from lib.errors import InputError
 from lib.files import result_folder
+from programs import forks
 
 # what a worker's PYTHONPATH names
 IMPORTED = (Path(__file__).parents[1] / "apps" / "vhi", Path(__file__).parent)
@@ -60,12 +59,10 @@ def scheduler() -> Iterator[str]:
 @contextmanager
 def worker(address: str, path: str, folder: Path) -> Iterator[None]:
     """A worker in a process and a folder of its own."""
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    process = subprocess.Popen(
-        command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    command = ["-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    process = forks().start(command, folder, {**os.environ, "PYTHONPATH": path}, folder / "worker.txt")
     try:
         yield
     finally:
         process.terminate()
-        process.wait()
+        process.wait(60)

@@ -7,10 +7,12 @@ Run as a program, this is the process that is forked: each line of the input ask
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
 import runpy
+import secrets
 import signal
 import subprocess
 import sys
@@ -28,7 +30,9 @@ LIBRARIES = (
     "reportlab.graphics.shapes", "skimage.morphology", "safetensors.torch", "fastapi", "python_multipart", "sqlite3",
     "pydantic.v1", "uvicorn", "uvicorn.protocols.http.auto", "uvicorn.lifespan.on", "httpx", "requests",
     "requests_toolbelt", "pydantic_settings", "jinja2", "jwt", "passlib.context", "bcrypt", "cryptography.x509",
-    "prometheus_client", "psutil", "rich.console", "typer", "isal.igzip",
+    "prometheus_client", "psutil", "rich.console", "typer", "isal.igzip", "setuptools", "timeloop", "filelock", "cachetools",
+    "schedule", "passlib.hash", "dicomweb_client.api", "dicomweb_client.ext.gcp.uri", "anyio.from_thread", "skimage.draw",
+    "prometheus_client.core", "fastapi.middleware.cors", "fastapi.staticfiles", "safetensors.numpy",
 )  # fmt: skip
 
 
@@ -96,10 +100,21 @@ def forks() -> Forks:
     return Forks()
 
 
+def ran(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], within_s: float = 180
+) -> subprocess.CompletedProcess[str]:
+    """How `python arguments` ended, and what it said on both outputs; as `subprocess.run` has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"said-{secrets.token_hex(4)}.txt"
+    code = forks().start(arguments, folder, environment, log).wait(within_s)
+    return subprocess.CompletedProcess([*arguments], code, log.read_text())
+
+
 def main() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     tempfile.tempdir = None  # which follows the environment
+    gc.freeze()  # what was imported is never collected: no program need look through it
     for line in sys.stdin:
         asked = json.loads(line)
         if "ended" in asked:

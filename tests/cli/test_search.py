@@ -2,9 +2,6 @@
 
 import csv
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 
 import batchwork
 from cli.test_train import write_scan
+from programs import forks
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,11 +26,11 @@ def data(tmp_path) -> Path:
 def test_a_killed_search_goes_on_anywhere_and_ends_in_a_table_and_a_figure(data, run, tmp_path):
     out = tmp_path / "out"
     call = ["train", "--search", "--data", str(data), "--out", str(out), "--steps", "5"]
-    process = subprocess.Popen([sys.executable, str(ROOT / "main.py"), *call, "--jobs", "1"], stdout=subprocess.DEVNULL)
+    process = forks().start([str(ROOT / "main.py"), *call, "--jobs", "1"], tmp_path, os.environ, tmp_path / "said.txt")
     while process.poll() is None and len(list(out.glob("results/*.json"))) < 3:
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.wait(60)
     done = {path: path.stat().st_mtime_ns for path in out.glob("results/*.json")}
     assert 3 <= len(done) < 24
 

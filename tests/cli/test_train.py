@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +21,7 @@ from lib.nets.fit import read_trained
 from lib.nets.recipes import PLANS as RECIPES
 from lib.studies.nifti import write_labels, write_mask, write_volume
 from lib.versions import read_live, read_version
+from programs import forks
 
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, 0, -5, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]]) * np.array(
     [TRAINING_PIXEL_SPACING_MM] * 3 + [1]
@@ -254,11 +252,11 @@ def test_a_killed_training_goes_on_to_the_same_networks(tiny_data, tmp_path):
     driver.write_text(script)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(APP), str(Path(__file__).parents[1])])}
     for seen in ("member0/curve.csv", "pseudo_labels/8.npy", "member2/curve.csv"):
-        process = subprocess.Popen([sys.executable, str(driver), str(tiny_data), str(tmp_path)], env=environment)
+        process = forks().start([str(driver), str(tiny_data), str(tmp_path)], tmp_path, environment, tmp_path / "said.txt")
         while process.poll() is None and not (tmp_path / "out" / "ensemble" / seen).exists():
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.wait(60)
         assert (tmp_path / "out" / "ensemble" / seen).exists()
     if not (tmp_path / "model").exists():
         run(tiny_data, tmp_path)

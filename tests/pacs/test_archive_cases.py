@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,6 +22,7 @@ from lib.studies.deidentify import BurnedInError
 from lib.studies.dicom_series import read_series
 from lib.studies.registration import labels_at
 from mrseries import enhanced_mr, mr_series
+from programs import ran
 
 T1W = {"RepetitionTime": 600, "EchoTime": 10, "ScanningSequence": "SE"}
 STIR = {"RepetitionTime": 4000, "EchoTime": 40, "InversionTime": 210, "ScanningSequence": ["SE", "IR"]}
@@ -481,7 +480,7 @@ def test_a_register_that_was_killed_in_the_middle_holds_what_was_put_before(tmp_
     )
     path = tmp_path / "studies.sqlite"
     app = str(cache.__file__).rsplit("/lib/", 1)[0]
-    assert subprocess.run([sys.executable, "-c", code, str(path)], env={"PYTHONPATH": app}).returncode == 9
+    assert ran(["-c", code, str(path)], tmp_path, {"PYTHONPATH": app}).returncode == 9
     assert [one.uid for one in Register(path).all()] == ["1.2.3"]
 
 

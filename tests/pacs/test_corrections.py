@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,6 +19,7 @@ from lib.pacs.client import SearchEntry
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.nifti import read_mask, read_volume
 from lib.studies.registration import labels_at
+from programs import ran
 from serving import APP
 
 EDEMA, SITE = CodedConcept("79654002", "SCT", "Edema"), CodedConcept("39723000", "SCT", "Sacroiliac joint")
@@ -250,15 +249,12 @@ site.poll()
 """
 
 
-def test_a_process_killed_right_after_it_submitted_takes_none_twice(archived_case, site):
+def test_a_process_killed_right_after_it_submitted_takes_none_twice(archived_case, site, tmp_path):
     archived_case.archive.store([seg_of(archived_case, {INFLAMMATION: archived_case.lesions == 2})])
     archive = archived_case.archive
     arguments = [str(archived_case.folder / "data"), archive.url, archive.user, archive.password, archived_case.patient]
-    environment = {**os.environ, "PYTHONPATH": str(APP)}
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, *arguments], env=environment, capture_output=True, text=True, timeout=180
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    done = ran(["-c", KILLED, *arguments], tmp_path, {**os.environ, "PYTHONPATH": str(APP)})
+    assert done.returncode == -signal.SIGKILL, done.stdout
     later = archived_case.exchange()
     assert stored(later) == 3
     assert look(later) == 0

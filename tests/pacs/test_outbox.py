@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from archived_case import INFLAMMATION, ArchivedCase
 from lib.errors import ArchiveError, OutputError
 from lib.pacs.outbox import Outbox, OutboxState
+from programs import ran
 from serving import APP
 
 WITHIN_S = 60
@@ -206,7 +205,7 @@ print(Outbox(Path(root), store).send(), flush=True)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(archived_case, moment):
+def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(archived_case, moment, tmp_path):
     service = archived_case.service()
     archived_case.draw_regions(service)
     made = archived_case.submit(service, (INFLAMMATION, archived_case.lesions == 2))
@@ -214,17 +213,14 @@ def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(a
 
     def send(moment):
         arguments = [str(root), archive.url, archive.user, archive.password, moment]
-        environment = {**os.environ, "PYTHONPATH": str(APP)}
-        return subprocess.run(
-            [sys.executable, "-c", KILLED, *arguments], env=environment, capture_output=True, text=True, timeout=120
-        )
+        return ran(["-c", KILLED, *arguments], tmp_path, {**os.environ, "PYTHONPATH": str(APP)})
 
     for _ in range(2):
         assert send(moment).returncode == -signal.SIGKILL
     # killed after storing, it stored the same parcel twice
     assert len(archived_case.stored("SEG")) == (0 if moment == "before" else 1)
     done = send("never")
-    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stdout
     found = [*archived_case.stored("SEG"), *archived_case.stored("SR")]
     assert len(found) == 5
     assert len({one.SOPInstanceUID for one in found}) == 5

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lib.studies.dicom_series import read_series
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import read_labels, read_volume
 from lib.studies.registration import labels_at
+from programs import ran
 from serving import serving
 from slicing import read
 
@@ -45,7 +45,8 @@ def measured(vhi_data, tmp_path_factory) -> dict[str, Path]:
         t1w, stir = real_pair(vhi_data, case)
         found[case] = tmp_path_factory.mktemp("measured") / "result"
         arguments = ["--t1w", t1w, "--stir", stir, "--out", found[case]]
-        subprocess.run([sys.executable, MAIN, "measure", *arguments], check=True, capture_output=True)
+        ended = ran([str(MAIN), "measure", *map(str, arguments)], found[case].parent, os.environ)
+        assert ended.returncode == 0, ended.stdout
     return found
 
 
