@@ -168,6 +168,32 @@ def test_a_damaged_record_is_refused_and_named(store):
         ReadingStore(store.root).of_case("1013")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("number", "1"),
+        ("number", True),
+        ("reading", 1.0),
+        ("created", None),
+        ("measured", "false"),
+        ("messages", "a text"),
+        ("effort", []),
+        ("scans", ["a"]),
+        ("segments", {"0": {}}),
+        ("segments", [["inflammation"]]),
+        ("segments", [{"name": "inflammation", "file": 1, "voxels": 1, "sha256": "a"}]),
+        ("result", "12.5"),
+    ],
+)
+def test_a_field_that_is_something_else_is_damage_and_named(store, name, value):
+    made = hand_in(store)
+    path = store.folder_of(made) / "submission.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    with pytest.raises(InputError, match=r"submission\.json is damaged: it is not a submission"):
+        ReadingStore(store.root).of_case("1013")
+    assert list(ReadingStore(store.root).intact()) == []
+
+
 def test_a_newer_program_s_folder_and_submission_are_refused(store):
     made = hand_in(store)
     path = store.folder_of(made) / "submission.json"
