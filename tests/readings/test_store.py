@@ -22,7 +22,7 @@ from lib.readings import data_folder as data_folder
 from lib.readings.audit import AuditLog
 from lib.readings.leases import Leases
 from lib.readings.store import ReadingStore, now, stored_segment
-from lib.readings.submission import Submission
+from lib.readings.submission import Submission, reading_number
 from lib.studies.nifti import write_mask
 
 GRID = Grid((6, 5, 4), np.diag([1.0, 2.0, 3.0, 1.0]))
@@ -367,3 +367,14 @@ def test_a_damaged_lease_holds_nobody(tmp_path, content):
     assert leases.holder("1013") is None
     leases.take("1013", "ben")
     assert leases.holder("1013") == "ben"
+
+
+@pytest.mark.parametrize(("value", "number"), [("2", 2), (" 3 ", 3), (4, 4)])
+def test_the_number_of_a_reading_may_be_a_text(value, number):
+    assert reading_number(value) == number
+
+
+@pytest.mark.parametrize("value", ["\u00b2", "1.0", "", "100", "1e0", 1.0, True, None, [1], {}])
+def test_what_is_no_number_of_a_reading_is_refused(value):
+    with pytest.raises(RequestError, match="The reading is"):
+        reading_number(value)

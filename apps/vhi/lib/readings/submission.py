@@ -194,7 +194,7 @@ def reading_number(value: Any) -> int:
     ------
     RequestError
     """
-    if isinstance(value, str) and value.strip().isdigit() and len(value.strip()) < 4:
+    if isinstance(value, str) and value.strip().isdecimal() and len(value.strip()) < 4:
         value = int(value)
     check_reading(value)
     return int(value)
