@@ -100,6 +100,9 @@ def test_vhi_without_a_method_is_semi_automatic_and_a_score_alone_has_none():
 def test_the_name_of_a_case_may_end_in_its_visit():
     assert split_case("S01_follow_up") == ("S01", "follow_up")
     assert split_case("S01-baseline") == ("S01", "baseline")
+    for name in ("S01_followup", "S01-follow-up", "S01.FOLLOW_UP", "S01_FollowUp"):
+        assert split_case(name) == ("S01", "follow_up")
+    assert split_case("S01_Baseline") == ("S01", "baseline")
     assert split_case("1013") == ("1013", "baseline")
     assert split_case("_baseline") == ("_baseline", "baseline"), "a subject needs a name"
 

@@ -35,6 +35,7 @@ MOST = 1e9
 LEAST = 1e-9
 # control, and marks that turn the direction of writing: a name that looks like another
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_CASE_OF_VISIT = re.compile(r"(?P<subject>.+)[_.-]((?P<baseline>baseline)|follow[_-]?up)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -195,12 +196,11 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def split_case(case: str) -> tuple[str, str]:
-    """Subject and visit that a case's name gives: `S01_follow_up` is S01's follow-up, `S01` its baseline."""
-    for visit in VISITS:
-        for mark in "_-.":
-            if case.endswith(f"{mark}{visit}") and len(case) > len(visit) + 1:
-                return case[: -len(visit) - 1], visit
-    return case, "baseline"
+    """Subject and visit that a case's name gives: `S01_follow_up`, or `S01-FollowUp`, is S01's follow-up, `S01` its baseline."""
+    match = _CASE_OF_VISIT.fullmatch(case)
+    if match is None:
+        return case, "baseline"
+    return match["subject"], "baseline" if match["baseline"] else "follow_up"
 
 
 def parse_table(text: str, name: str, cases: Mapping[str, tuple[str, str]] | None = None) -> CohortTable:
