@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lib.errors import DamagedError
-from lib.records import NUMBER, read_json, read_remakable, write_json
+from lib.records import NUMBER, has_shape, read_json, read_remakable, write_json
 
 
 def test_what_was_written_is_read_and_what_is_gone_is_none(tmp_path):
@@ -43,3 +43,20 @@ def test_a_file_is_replaced_whole(tmp_path):
     write_json(tmp_path / "a.json", {"a": 2})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ({"state": "a"}, True),
+        ({"state": "a", "learnt": ["x"], "members": [{"step": 1}]}, True),
+        ({"state": "a", "learnt": [["x"]]}, False),
+        ({"state": "a", "learnt": "x"}, False),
+        ({"state": "a", "members": [{"step": "1"}]}, False),
+        ({"state": "a", "members": [{}]}, False),
+        ({"learnt": []}, False),
+        ([], False),
+    ],
+)
+def test_a_shape_is_looked_for_in_lists_and_objects_within(value, right):
+    assert has_shape(value, {"state": str, "learnt": [str], "members": [{"step": NUMBER}]}) is right

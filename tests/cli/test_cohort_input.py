@@ -118,3 +118,16 @@ def test_a_table_without_a_stage_counts_as_cleaned(tmp_path):
     source = tmp_path / "t.csv"
     source.write_text(STAGED.replace(",stage", "").replace("cleaned", "").replace("un\n", "\n").replace(",\n", "\n"))
     assert len(read(source, [], None).whole_table().readings) == 3
+
+
+def test_two_cases_that_are_one_visit_are_refused_until_a_table_tells_them_apart(tmp_path):
+    (tmp_path / "masks").mkdir()
+    box = Mask(np.ones((4, 4, 2), dtype=bool), Grid((4, 4, 2), np.eye(4)))
+    for case in ("S1", "S1_Baseline", "S1-followup"):
+        write_mask(tmp_path / "masks" / f"{case}_inflammation_R11.nii.gz", box)
+    with pytest.raises(InputError, match="The cases S1 and S1_Baseline are both baseline of subject S1"):
+        read(tmp_path / "masks", [], None)
+    table = tmp_path / "t.csv"
+    table.write_text("case,subject,visit\nS1,S2,baseline\n")
+    cohort = read(tmp_path / "masks", [table], None)
+    assert {(one.subject, one.visit) for one in cohort.masks} == {("S2", "baseline"), ("S1", "baseline"), ("S1", "follow_up")}

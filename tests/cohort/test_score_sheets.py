@@ -58,3 +58,13 @@ def test_a_case_twice_an_identity_missing_and_a_foreign_table_are_refused():
         read_sheets(sheets_text([Scored("a", 1, "", None)]), "s.csv")
     with pytest.raises(InputError, match="there is no column reading"):
         read_sheets("reader,case\na,A\n", "s.csv")
+
+
+def test_a_cell_too_many_and_a_column_twice_are_refused_and_not_passed_over():
+    text = sheets_text([Scored("anna", 1, "A", sheet(5))])
+    rows = text.splitlines()
+    rows[3] += ",1"
+    with pytest.raises(InputError, match=r"s\.csv, row 4: 18 cells, the header has 17"):
+        read_sheets("\n".join(rows), "s.csv")
+    with pytest.raises(InputError, match="the column left_depth is there twice"):
+        read_sheets(text.replace("scan_slice", "left_depth"), "s.csv")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lib.cohort.study import StudySettings, analyse, readers_mean, truncation_point
+from lib.cohort.study import StudySettings, analyse, readers_mean, truncation_point, unused
 from lib.cohort.table import parse_table
 from lib.errors import SettingsError
 
@@ -173,3 +173,16 @@ def test_vhi_in_mm3_counts_where_both_are_given():
     study = analyse(parse_table("subject,reader,vhi_mm3,vhi_voxels\n1,A,10,7\n1,B,20,\n", "t.csv"))
     assert study.vhi_unit == "mm³"
     assert study.vhi_agreement[0].limits["raw"].differences.tolist() == [-10.0]
+
+
+def test_vhi_that_no_analysis_takes_is_told_by_reader():
+    columns = "subject,reader,reading,vhi_mm3,vhi_voxels,vhi_conservative_mm3\n"
+    rows = ("S1,a,1,5,50,", "S2,a,1,7,70,", "S1,b,1,,48,", "S2,b,1,,,3", "S1,c,2,5,,", "S2,c,2,7,,")
+    told = unused(parse_table(columns + "\n".join(rows), "t.csv"), StudySettings())
+    assert told == (
+        "Reader b, semi-automatic: 2 of 2 readings have no vhi_mm3, which VHI is analysed in; what they have "
+        "(vhi_voxels, vhi_conservative_mm3) is in no analysis.",
+        "Reader c, semi-automatic: there is no reading 1, which analyses of numbers take, only 2; none of these is in them "
+        "(--reading).",
+    )
+    assert unused(parse_table("subject,reader,vhi_voxels\nS1,a,5\n", "t.csv"), StudySettings()) == ()

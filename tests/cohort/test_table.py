@@ -39,8 +39,9 @@ def test_rows_are_readings_and_visits():
 
 def test_semicolons_tabs_and_a_byte_order_mark_are_read_too():
     for separator in (";", "\t"):
-        table = parse_table("\ufeff" + GOOD.replace(",", separator), "t.csv")
-        assert len(table.readings) == 3
+        for before in ("\ufeff", "\ufeff\r\n"):
+            table = parse_table(before + GOOD.replace(",", separator), "t.csv")
+            assert len(table.readings) == 3
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,8 @@ def test_semicolons_tabs_and_a_byte_order_mark_are_read_too():
         ("subject,reader,vhi_voxels\nS1,a,2.5\n", "column vhi_voxels: found '2.5'; needed is a whole number"),
         ("subject,reader,vhi_mm3\nS1,a,inf\n", "column vhi_mm3: found 'inf'"),
         ("subject,reader,vhi_mm3\nS1,a,1e400\n", "column vhi_mm3: found '1e400'"),
+        ("subject,reader,vhi_mm3\nS1,a,1e200\n", "column vhi_mm3: found '1e200'; needed is a number from 0 to 1e\\+09"),
+        ("subject,reader,vhi_mm3\nS1,a,1e-200\n", "column vhi_mm3: found '1e-200'; needed is 0, or a number"),
         ("subject,visit,reader\nS1,week 12,a\n", "row 2, column visit: found 'week 12'; needed is baseline or follow_up"),
         ("subject,method,reader\nS1,by eye,a\n", "column method: found 'by eye'; needed is semi-automatic or manual"),
         ("subject,reading,reader\nS1,0,a\n", "column reading: found '0'"),
@@ -105,6 +108,9 @@ def test_vhi_without_a_method_is_semi_automatic_and_a_score_alone_has_none():
 def test_the_name_of_a_case_may_end_in_its_visit():
     assert split_case("S01_follow_up") == ("S01", "follow_up")
     assert split_case("S01-baseline") == ("S01", "baseline")
+    for name in ("S01_followup", "S01-follow-up", "S01.FOLLOW_UP", "S01_FollowUp"):
+        assert split_case(name) == ("S01", "follow_up")
+    assert split_case("S01_Baseline") == ("S01", "baseline")
     assert split_case("1013") == ("1013", "baseline")
     assert split_case("_baseline") == ("_baseline", "baseline"), "a subject needs a name"
 
@@ -123,6 +129,24 @@ def test_two_tables_must_agree():
     with pytest.raises(InputError, match="give sparcc of subject S1, baseline, reader a as 5 and as 6"):
         joined([a, b])
     assert joined([a, a]).readings == a.readings
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ("reader,method,sparcc\nS1,a,manual,5\n", "reader,sparcc\nS1,a,7\n", "give sparcc of .* reader a as 5 and as 7"),
+        ("case\nS1,X\n", "case\nS2,X\n", "give the case X as subject S1, baseline and as subject S2, baseline"),
+        ("case\nS1,X\n", "case\nS1,Y\n", "give case of subject S1, baseline as X and as Y"),
+        ("disagreement\nS1,artefact\n", "disagreement\nS1,anatomical\n", "give disagreement .* as artefact and as anatomical"),
+        ("reader,rating\nS1,a,failed\n", "reader,rating\nS1,a,corrected\n", "give rating .* as failed and as corrected"),
+        ("reader,stage\nS1,a,raw\n", "reader,stage\nS1,a,cleaned\n", "give stage .* as raw and as cleaned"),
+    ],
+)
+def test_two_tables_must_agree_in_words_cases_and_scores_too(first, second, words):
+    tables = [(f"subject,{text}", "t.csv") for text in (first, second)]
+    with pytest.raises(InputError, match=words):
+        parse_tables(tables)
+    assert parse_tables([tables[0], tables[0]]) == parse_tables(tables[:1])
 
 
 def test_a_masks_number_wins_and_the_rest_of_the_row_stays():

@@ -99,6 +99,13 @@ def test_effort_stands_beside_the_numbers_as_far_as_it_is_known(tmp_path):
     assert not {"seconds", "clicks"} & set(second.numbers)
 
 
+@pytest.mark.parametrize("facts", [{"effort": {"clicks": "many"}}, {"corrections": {"hand": 3}}, {"corrections": {"other": {}}}])
+def test_effort_and_corrections_that_are_something_else_are_damage_and_named(tmp_path, facts):
+    hand_in(ReadingStore(tmp_path / "data", {"seed": 7}), "a", "anna", 1, report=REPORT, **facts)
+    with pytest.raises(InputError, match=r"submission\.json is damaged: its effort or corrections"):
+        finished_readings(tmp_path / "data")
+
+
 def test_who_changed_how_many_voxels_stands_beside_the_numbers(tmp_path):
     store = ReadingStore(tmp_path / "data", {"seed": 7})
     corrections = {

@@ -22,7 +22,7 @@ from lib.readings import data_folder as data_folder
 from lib.readings.audit import AuditLog
 from lib.readings.leases import Leases
 from lib.readings.store import ReadingStore, now, stored_segment
-from lib.readings.submission import Submission
+from lib.readings.submission import Submission, reading_number
 from lib.studies.nifti import write_mask
 
 GRID = Grid((6, 5, 4), np.diag([1.0, 2.0, 3.0, 1.0]))
@@ -166,6 +166,32 @@ def test_a_damaged_record_is_refused_and_named(store):
     (store.folder_of(made) / "submission.json").write_text("{")
     with pytest.raises(InputError, match=r"submission\.json is damaged: it is not a submission"):
         ReadingStore(store.root).of_case("1013")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("number", "1"),
+        ("number", True),
+        ("reading", 1.0),
+        ("created", None),
+        ("measured", "false"),
+        ("messages", "a text"),
+        ("effort", []),
+        ("scans", ["a"]),
+        ("segments", {"0": {}}),
+        ("segments", [["inflammation"]]),
+        ("segments", [{"name": "inflammation", "file": 1, "voxels": 1, "sha256": "a"}]),
+        ("result", "12.5"),
+    ],
+)
+def test_a_field_that_is_something_else_is_damage_and_named(store, name, value):
+    made = hand_in(store)
+    path = store.folder_of(made) / "submission.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    with pytest.raises(InputError, match=r"submission\.json is damaged: it is not a submission"):
+        ReadingStore(store.root).of_case("1013")
+    assert list(ReadingStore(store.root).intact()) == []
 
 
 def test_a_newer_program_s_folder_and_submission_are_refused(store):
@@ -341,3 +367,14 @@ def test_a_damaged_lease_holds_nobody(tmp_path, content):
     assert leases.holder("1013") is None
     leases.take("1013", "ben")
     assert leases.holder("1013") == "ben"
+
+
+@pytest.mark.parametrize(("value", "number"), [("2", 2), (" 3 ", 3), (4, 4)])
+def test_the_number_of_a_reading_may_be_a_text(value, number):
+    assert reading_number(value) == number
+
+
+@pytest.mark.parametrize("value", ["\u00b2", "1.0", "", "100", "1e0", 1.0, True, None, [1], {}])
+def test_what_is_no_number_of_a_reading_is_refused(value):
+    with pytest.raises(RequestError, match="The reading is"):
+        reading_number(value)

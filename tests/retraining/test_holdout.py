@@ -63,3 +63,9 @@ def test_a_table_that_is_none_is_refused(tmp_path, text):
     (tmp_path / "patients.csv").write_text(text)
     with pytest.raises(InputError, match=r"patients\.csv"):
         patients_of_table(tmp_path / "patients.csv")
+
+
+def test_sides_that_are_no_texts_are_damage_and_named(tmp_path):
+    (tmp_path / "holdout.json").write_text('{"patients": {"0a": ["train"]}, "cases": {}}')
+    with pytest.raises(InputError, match=r"holdout\.json is damaged"):
+        HoldOut(tmp_path, 0.2).side("c1", str)

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from lib.errors import ConflictError
+from lib.records import write_json
 from lib.retraining.retraining_folder import RetrainingFolder
 
 
@@ -36,3 +37,16 @@ def test_two_sessions_do_not_run_at_once(tmp_path):
     folder = RetrainingFolder(tmp_path)
     with folder.lock(), pytest.raises(ConflictError, match="under way"), RetrainingFolder(tmp_path).lock():
         pass
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"learnt": [["a"]]}, {"members": [{"name": "1", "step": "3"}]}, {"skipped": ["a"]}, {"updated": 5}, {"compared": "x"}],
+)
+def test_progress_whose_fields_are_something_else_is_as_good_as_gone(tmp_path, facts):
+    folder = RetrainingFolder(tmp_path)
+    folder.root.mkdir()
+    folder.write_progress({"state": "accepted", "learnt": ["a"], "members": []})
+    assert folder.progress()["learnt"] == ["a"]
+    write_json(folder.root / "progress.json", {"state": "accepted", **facts})
+    assert folder.progress() is None

@@ -16,4 +16,4 @@ def available_cores() -> int:
     """Those that networks compute on: `OMP_NUM_THREADS` asks for fewer than this process may use."""
     cores = usable_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores

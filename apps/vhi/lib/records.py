@@ -85,6 +85,22 @@ def read_remakable(path: Path, **needed: Kinds) -> dict[str, Any] | None:
         return None
 
 
+def has_shape(value: Any, shape: Any) -> bool:
+    """Whether what was read from JSON is what other code takes it for.
+
+    Parameters
+    ----------
+    value : object
+    shape : type, tuple of types, list or dict
+        A kind or kinds; `[shape]` for a list of it, or nothing; `{name: shape}` for an object, an absent field being None.
+    """
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(has_shape(value.get(name), one) for name, one in shape.items())
+    if isinstance(shape, list):
+        return value is None or (isinstance(value, list) and all(has_shape(one, shape[0]) for one in value))
+    return isinstance(value, shape)
+
+
 def log_once(error: DamagedError, then: str = "it is made anew") -> None:
     """Name a damaged file in the log; one line for each file and kind of damage."""
     if (mark := (str(error.path), error.reason)) not in _logged:

@@ -61,7 +61,7 @@ def cohort(  # noqa: PLR0913 options of a command
     the table's columns and the names of masks.
     """
     from ..cohort.masks import ComparedVisits, mask_study
-    from ..cohort.study import StudySettings, analyse
+    from ..cohort.study import StudySettings, analyse, unused
     from ..errors import SettingsError
     from ..files import result_folder
     from ..reports.cohort import MARK, OWN_FILES, InputNotes, check_cohort_folder, cohort_content, write_cohort
@@ -86,6 +86,7 @@ def cohort(  # noqa: PLR0913 options of a command
         masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
     with status("Analysing"):
         study = analyse(given.whole_table(), settings)
+        given.notes += unused(study.table, settings)
     images = _failure_images(study, given, pictures)
     visits = (
         _two_visits(study, given, tolerance_mm, pictures)

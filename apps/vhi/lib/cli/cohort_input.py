@@ -311,15 +311,24 @@ def _read_folder(source: Path, cohort: CohortInput) -> tuple[ReaderMask, ...]:
     return readings
 
 
+def _visit_of(case: str, cohort: CohortInput) -> tuple[str, str]:
+    """Subject and visit of a case that was read; InputError where another case is that visit too."""
+    subject, visit = key = cohort.table.visit_of_case(case)
+    if (other := cohort.cases.setdefault(key, case)) != case:
+        raise InputError(
+            f"The cases {other} and {case} are both {visit.replace('_', '-')} of subject {subject}; say by case, subject and "
+            "visit in a --table which is which, or take one away."
+        )
+    return key
+
+
 def _of_file(one: ReaderMask, cohort: CohortInput) -> StoredMask:
-    subject, visit = cohort.table.visit_of_case(one.case)
-    cohort.cases[subject, visit] = one.case
+    subject, visit = _visit_of(one.case, cohort)
     return StoredMask(subject, visit, one.reader, one.reading, one.method, lambda: read_inflammation(one))
 
 
 def _of_server(one: FinishedReading, cohort: CohortInput) -> StoredMask:
-    subject, visit = cohort.table.visit_of_case(one.case)
-    cohort.cases[subject, visit] = one.case
+    subject, visit = _visit_of(one.case, cohort)
     cohort.chains += [] if one.chain is None else [(subject, visit, one.chain)]
     cohort.settings += [] if one.settings is None else [(subject, visit, one.settings)]
     cohort.stages += [] if one.stage is None else [(subject, visit, one.stage)]

@@ -7,6 +7,7 @@ import io
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from ..errors import InputError
 from .sparcc import COLUMNS, N_SLICES, SparccSheet, empty_rows, sheet_from_rows
@@ -72,16 +73,24 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
     """
     text = text.removeprefix("\ufeff")
     first = text.split("\n", 1)[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)
+    lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)
     try:
-        rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
-        header = [name.strip().lower() for name in reader.fieldnames or ()]
-    except (csv.Error, AttributeError) as error:
+        header, *cells = [line for line in lines if line] or [[]]
+        header = [name.strip().lower() for name in header]
+    except csv.Error as error:
         raise InputError(f"{name} is not a CSV table ({error}); save the sheet as CSV (UTF-8).") from error
     missing = [column for column in (*IDENTITY, *COLUMNS) if column not in header]
     if missing:
         raise InputError(f"{name}, row 1: there is no column {missing[0]}; fill in a sheet that `sparcc create` made.")
-    rows = [{key.strip().lower(): value for key, value in row.items()} for row in rows]
+    twice = next((column for column in header if column and header.count(column) > 1), None)
+    if twice is not None:
+        raise InputError(f"{name}, row 1: the column {twice} is there twice; keep one.")
+    for n, line in enumerate(cells, start=2):
+        if any(cell.strip() for cell in line[len(header) :]):  # a cell too many has moved those after it
+            raise InputError(
+                f"{name}, row {n}: {len(line)} cells, the header has {len(header)}; check its separators and quotes."
+            )
+    rows = [dict(zip_longest(header, line[: len(header)], fillvalue="")) for line in cells]
     scored: list[Scored] = []
     row_of: dict[tuple[str, int, str], int] = {}
     start = 0

@@ -35,7 +35,7 @@ from .response import (
 )
 from .scales import SCALES, Scale, on_scale
 from .sensitivity import Sensitivity, sensitivity
-from .table import METHODS, NUMBERS, VISITS, CohortTable, Visit, natural
+from .table import METHODS, NUMBERS, VISITS, CohortTable, Reading, Visit, natural
 
 VHI, VHI_VOXELS, SPARCC = "vhi_mm3", "vhi_voxels", "sparcc"
 UNITS = {VHI: "mm³", VHI_VOXELS: "voxels", SPARCC: "points"}
@@ -129,6 +129,31 @@ def vhi_column(table: CohortTable) -> str:
     return VHI if table.readers(VHI) or not table.readers(VHI_VOXELS) else VHI_VOXELS
 
 
+def unused(table: CohortTable, settings: StudySettings) -> tuple[str, ...]:
+    """A sentence for each reader and method whose VHI is in the table and in no analysis of numbers."""
+    column, sentences = vhi_column(table), []
+    by_reader: dict[tuple[str, str], list[Reading]] = {}
+    for made in table.readings:
+        by_reader.setdefault((made.reader, made.method), []).append(made)
+    for (reader, method), readings in by_reader.items():
+        volumes = [made for made in readings if any(name.startswith("vhi") for name in made.values)]
+        without = [made for made in volumes if column not in made.values]
+        if without:
+            names = dict.fromkeys(name for made in without for name in made.values if name.startswith("vhi"))
+            sentences.append(
+                f"Reader {reader}, {method}: {len(without)} of {len(volumes)} readings have no {column}, which VHI is analysed "
+                f"in; what they have ({', '.join(names)}) is in no analysis."
+            )
+        numbers = sorted({made.reading for made in readings})
+        if numbers and settings.reading not in numbers:
+            shown = ", ".join(map(str, numbers))
+            sentences.append(
+                f"Reader {reader}{f', {method}' if method else ''}: there is no reading {settings.reading}, which analyses "
+                f"of numbers take, only {shown}; none of these is in them (--reading)."
+            )
+    return tuple(sentences)
+
+
 def truncation_point(values: Sequence[float]) -> float:
     """The upper fence of `(n,)` values: third quartile plus 1.5 interquartile ranges. Tukey 1977.
 
@@ -156,7 +181,9 @@ def relation(table: CohortTable, settings: StudySettings, reader: str | None = N
     """Regression of VHI on SPARCC; of the readers' mean, or of one reader. A sentence where there is nothing to relate."""
     method = main_method(table)
     if method is None or not table.readers(SPARCC):
-        return "It needs VHI and SPARCC scores; " + ("no VHI was given." if method is None else "no SPARCC score was given.")
+        return "It needs VHI and SPARCC scores; " + (
+            "no VHI at the sensitive threshold was given." if method is None else "no SPARCC score was given."
+        )
     only = None if reader is None else [reader]
     vhi = readers_mean(table, vhi_column(table), method, settings.reading, only)
     sparcc = readers_mean(table, SPARCC, None, settings.reading, only)

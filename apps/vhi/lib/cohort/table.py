@@ -29,10 +29,13 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
 MOST_ROWS = 100_000
 LONGEST_NAME = 80
 LAST_READING = 99
-# no volume, count or time of a scan or a reading is larger, and squares of it are still numbers
-LARGEST_NUMBER = 1e12
+# mm3, voxels, clicks, s: a cubic metre, thirty years; squares and sums of such numbers are still finite
+MOST = 1e9
+# no measurement: a remainder of a calculation, whose square is no number any more
+LEAST = 1e-9
 # control, and marks that turn the direction of writing: a name that looks like another
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_CASE_OF_VISIT = re.compile(r"(?P<subject>.+)[_.-]((?P<baseline>baseline)|follow[_-]?up)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -57,20 +60,20 @@ class Column:
 NUMBERS = {
     column.name: column
     for column in (
-        Column("vhi_mm3", "mm3", math.inf, False, "VHI at the sensitive threshold: the primary measure"),
-        Column("vhi_conservative_mm3", "mm3", math.inf, False, "VHI at the conservative threshold"),
-        Column("vhi_voxels", "voxels", math.inf, False, "the same as vhi_mm3, counted", whole=True),
-        Column("vhi_conservative_voxels", "voxels", math.inf, False, "the same as vhi_conservative_mm3, counted", whole=True),
+        Column("vhi_mm3", "mm3", MOST, False, "VHI at the sensitive threshold: the primary measure"),
+        Column("vhi_conservative_mm3", "mm3", MOST, False, "VHI at the conservative threshold"),
+        Column("vhi_voxels", "voxels", MOST, False, "the same as vhi_mm3, counted", whole=True),
+        Column("vhi_conservative_voxels", "voxels", MOST, False, "the same as vhi_conservative_mm3, counted", whole=True),
         Column("sparcc", "points", 72, False, "SPARCC score of bone marrow oedema of the sacroiliac joints"),
-        Column("clicks", "clicks", math.inf, False, "effort of the reading", whole=True),
-        Column("seconds", "s", math.inf, False, "effort of the reading"),
-        Column("boundary_edits", "edits", math.inf, False, "effort of the reading: strokes that changed an outline", whole=True),
-        Column("proposal_removed_voxels", "voxels", math.inf, False, "taken out by the cleaning proposal", whole=True),
-        Column("clicks_removed_voxels", "voxels", math.inf, False, "removed by the reader's clicks", whole=True),
-        Column("clicks_restored_voxels", "voxels", math.inf, False, "put back by the reader's clicks", whole=True),
-        Column("hand_erased_voxels", "voxels", math.inf, False, "erased by hand", whole=True),
-        Column("hand_painted_voxels", "voxels", math.inf, False, "painted, or painted back, by hand", whole=True),
-        Column("regions_changed_voxels", "voxels", math.inf, False, "changed because a region or the rule changed", whole=True),
+        Column("clicks", "clicks", MOST, False, "effort of the reading", whole=True),
+        Column("seconds", "s", MOST, False, "effort of the reading"),
+        Column("boundary_edits", "edits", MOST, False, "effort of the reading: strokes that changed an outline", whole=True),
+        Column("proposal_removed_voxels", "voxels", MOST, False, "taken out by the cleaning proposal", whole=True),
+        Column("clicks_removed_voxels", "voxels", MOST, False, "removed by the reader's clicks", whole=True),
+        Column("clicks_restored_voxels", "voxels", MOST, False, "put back by the reader's clicks", whole=True),
+        Column("hand_erased_voxels", "voxels", MOST, False, "erased by hand", whole=True),
+        Column("hand_painted_voxels", "voxels", MOST, False, "painted, or painted back, by hand", whole=True),
+        Column("regions_changed_voxels", "voxels", MOST, False, "changed because a region or the rule changed", whole=True),
         Column("basdai", "points", 10, True, "Bath Ankylosing Spondylitis Disease Activity Index"),
         Column("spinal_vas_cm", "cm", 10, True, "spinal pain on a visual analogue scale"),
         Column("asdas", "points", 10, True, "Ankylosing Spondylitis Disease Activity Score"),
@@ -193,12 +196,11 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def split_case(case: str) -> tuple[str, str]:
-    """Subject and visit that a case's name gives: `S01_follow_up` is S01's follow-up, `S01` its baseline."""
-    for visit in VISITS:
-        for mark in "_-.":
-            if case.endswith(f"{mark}{visit}") and len(case) > len(visit) + 1:
-                return case[: -len(visit) - 1], visit
-    return case, "baseline"
+    """Subject and visit that a case's name gives: `S01_follow_up`, or `S01-FollowUp`, is S01's follow-up, `S01` its baseline."""
+    match = _CASE_OF_VISIT.fullmatch(case)
+    if match is None:
+        return case, "baseline"
+    return match["subject"], "baseline" if match["baseline"] else "follow_up"
 
 
 def parse_table(text: str, name: str, cases: Mapping[str, tuple[str, str]] | None = None) -> CohortTable:
@@ -297,19 +299,33 @@ def joined(tables: Sequence[CohortTable]) -> CohortTable:
     Raises
     ------
     InputError
-        Two of them give one number of one reading, of one visit, or a fact of one patient, differently.
+        Two of them give a number or word of one reading, of one visit, or a fact of one patient, differently, or one case as two
+        visits.
     """
     readings: dict[tuple[str, str, str, int, str], Reading] = {}
+    scores: dict[tuple[str, str, str, int], dict[str, float]] = {}
+    of_case: dict[str, tuple[str, str]] = {}
     visits: dict[tuple[str, str], Visit] = {}
     for table in tables:
         for reading in table.readings:
             known = readings.get(reading.key, Reading(*reading.key))
-            values = _both(known.values, reading.values, f"subject {reading.subject}, {reading.visit}, reader {reading.reader}")
+            whose = f"subject {reading.subject}, {reading.visit}, reader {reading.reader}"
+            values = _both(known.values, reading.values, whose)
+            _both(_words_of(known), _words_of(reading), whose)
+            if "sparcc" in values:  # a score is of the scan, whatever the method of the row
+                scores[reading.key[:4]] = _both(scores.get(reading.key[:4], {}), {"sparcc": values["sparcc"]}, whose)
             readings[reading.key] = _with_both(known, reading, values)
         for key, visit in table.visits.items():
             before = visits.get(key, Visit(*key))
-            values = _both(before.values, visit.values, f"subject {visit.subject}, {visit.visit}")
-            facts = _both(before.facts, visit.facts, f"subject {visit.subject}, {visit.visit}")
+            whose = f"subject {visit.subject}, {visit.visit}"
+            values = _both(before.values, visit.values, whose)
+            facts = _both(before.facts, visit.facts, whose)
+            _both(_words_of(before), _words_of(visit), whose)
+            if visit.case is not None and (other := of_case.setdefault(visit.case, key)) != key:
+                shown = (f"subject {subject}, {when}" for subject, when in (other, key))
+                raise InputError(
+                    f"Two tables give the case {visit.case} as {' and as '.join(shown)}; one visit per case is needed."
+                )
             visits[key] = Visit(*key, values, visit.disagreement or before.disagreement, visit.case or before.case, facts)
     _check_patients(visits.values())
     return CohortTable(tuple(readings.values()), visits)
@@ -332,6 +348,12 @@ def _per_patient(name: str) -> str:
     return "the one drug between the two scans" if name == "drug" else "one value per patient"
 
 
+def _words_of(row: Reading | Visit) -> dict[str, str]:
+    """What a reading or a visit states in words, by column."""
+    names = ("rating", "read_on", "stage", "verdict") if isinstance(row, Reading) else ("disagreement", "case")
+    return {name: word for name in names if (word := getattr(row, name)) is not None}
+
+
 def _both(a: Mapping[str, _Value], b: Mapping[str, _Value], whose: str) -> dict[str, _Value]:
     for column in a.keys() & b.keys():
         if a[column] != b[column]:
@@ -343,7 +365,7 @@ def _both(a: Mapping[str, _Value], b: Mapping[str, _Value], whose: str) -> dict[
 def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Numbered rows that are not blank."""
     text = text.removeprefix("\ufeff")
-    first = text.split("\n", 1)[0]
+    first = text.lstrip("\r\n").split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     try:
         rows = [
@@ -501,7 +523,9 @@ class _Gathered:
             hint = "; write decimals with a point" if re.fullmatch(r"-?\d+,\d+", cell) else ""
             raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing{hint}")
         value = float(cell)
-        if not column.low <= value <= column.high or value > LARGEST_NUMBER or (column.whole and value != int(value)):
+        if 0 < abs(value) < LEAST:
+            raise self._refusal(row, column.name, _shown(cell), f"0, or {column.range} [{column.unit}] that was measured")
+        if not column.low <= value <= column.high or math.isinf(value) or (column.whole and value != int(value)):
             raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing")
         return value
 

@@ -66,7 +66,7 @@ class SearchEntry:
     def count(self, keyword: str) -> int | None:
         """An attribute as a whole number; None where the archive did not tell it."""
         text = self.text(keyword)
-        return int(text) if text.isdigit() else None
+        return int(text) if text.isdecimal() else None
 
     @property
     def study_uid(self) -> str:

@@ -81,7 +81,7 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
                     reading=reading,
                     method=method,
                     rating=ratings.get((reader, reading)),
-                    numbers=_of_effort(submission) | _of_corrections(submission) | numbers,
+                    numbers=_of_record(store, submission) | numbers,
                     read_mask=mask,
                     chain=chain,
                     stage=stated.get("stage"),
@@ -101,6 +101,15 @@ def _reader_of(store: ReadingStore, submission: Submission) -> Callable[[], Mask
         return mask
 
     return read
+
+
+def _of_record(store: ReadingStore, submission: Submission) -> dict[str, float]:
+    """Effort, and voxels by who changed them, as `submission.json` has them."""
+    try:
+        return _of_effort(submission) | _of_corrections(submission)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        path = store.folder_of(submission) / "submission.json"
+        raise DamagedError(path, f"its effort or corrections are something else ({error})") from error
 
 
 def _of_effort(submission: Submission) -> dict[str, float]:

@@ -121,18 +121,45 @@ class Submission:
         Raises
         ------
         DamagedError
-            Not JSON, a newer schema, or a field missing or unknown.
+            Not JSON, a newer schema, or a field that is missing, unknown, or something else than it was written as.
         """
         try:
             content = json.loads(text)
             if not OLDEST_SCHEMA <= content["schema"] <= SCHEMA:
                 reason = f"it has schema {content['schema']}, this program reads {SCHEMA}"
                 raise DamagedError(where, reason, "update the program")
+            _check_kinds(content, _KINDS)
             for name in ("segments", "other"):
+                for segment in content[name]:
+                    _check_kinds(segment, _SEGMENT_KINDS)
                 content[name] = tuple(StoredSegment(**segment) for segment in content[name])
             return cls(**{**content, "messages": tuple(content["messages"])})
-        except (ValueError, KeyError, TypeError, RequestError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RequestError) as error:
             raise DamagedError(where, f"it is not a submission ({error})", "restore its folder from a backup") from error
+
+
+_TEXT, _MAYBE_TEXT, _MAYBE_OBJECT = (str,), (str, type(None)), (dict, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("schema", "number", "reading"), (int,)),
+    **dict.fromkeys(("case_id", "created"), _TEXT),
+    **dict.fromkeys(("amends", "rating", "source"), _MAYBE_TEXT),
+    **dict.fromkeys(("segments", "other", "messages"), (list,)),
+    **dict.fromkeys(("scans", "started_from", "changes", "settings", "versions", "effort", "corrections", "reports"), (dict,)),
+    **dict.fromkeys(("model", "decisions", "result", "earlier"), _MAYBE_OBJECT),
+    "measured": (bool,),
+}
+_SEGMENT_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("name", "file", "sha256"), _TEXT),
+    "voxels": (int,),
+    "proposal": _MAYBE_OBJECT,
+}
+
+
+def _check_kinds(content: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> None:
+    """Raises TypeError where a field that is there is of another kind; a truth value is no number."""
+    for name, kind in kinds.items():
+        if name in content and type(content[name]) not in kind:
+            raise TypeError(f"its field {name!r} is something else")
 
 
 def check_reader(reader: str) -> None:
@@ -167,7 +194,7 @@ def reading_number(value: Any) -> int:
     ------
     RequestError
     """
-    if isinstance(value, str) and value.strip().isdigit() and len(value.strip()) < 4:
+    if isinstance(value, str) and value.strip().isdecimal() and len(value.strip()) < 4:
         value = int(value)
     check_reading(value)
     return int(value)

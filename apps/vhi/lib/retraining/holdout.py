@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from ..errors import InputError
+from ..errors import DamagedError, InputError
 from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
 
@@ -88,6 +88,8 @@ class HoldOut:
 
     def _read(self) -> dict[str, dict[str, str]]:
         content = read_json(self.root / FILE, patients=dict, cases=dict) or {}
+        if not all(isinstance(one, str) for name in content for one in dict(content[name]).values()):
+            raise DamagedError(self.root / FILE, "it names sides and patients that are no texts")
         return {"patients": dict(content.get("patients", {})), "cases": dict(content.get("cases", {}))}
 
 

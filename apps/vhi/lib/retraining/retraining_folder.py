@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConflictError, NotFoundError, RequestError
+from ..errors import ConflictError, DamagedError, NotFoundError, RequestError
 from ..files import write_atomically
 from ..locks import locked
 from ..provenance import now
 from ..readings.data_folder import make_folder
-from ..records import Kinds, read_remakable, write_json
+from ..records import NUMBER, Kinds, has_shape, log_once, read_remakable, write_json
 
 FOLDER = "retraining"
 _CHECK: dict[str, Kinds] = {"case": str, "submission": str, "label_id": str, "state": str, "reasons": list}
@@ -40,6 +40,19 @@ ASIDE = (HELD, TAKEN_BACK)
 # of labels that a check or an administrator spoke for; of one that a session used without a check
 CHECKED, UNCHECKED = ("passed", "released"), "unchecked"
 _BY = "It was set aside by"
+_MAYBE_TEXT, _MAYBE_NUMBER = (str, type(None)), (*NUMBER, type(None))
+# of `progress.json`, what is told of a session
+_PROGRESS: dict[str, Any] = {
+    "state": str,
+    **{name: [str] for name in ("learnt", "replayed", "holdout", "held", "later", "reasons", "told")},
+    **dict.fromkeys(("session", "version", "parent", "message", "updated", "begun"), _MAYBE_TEXT),
+    "left_s": _MAYBE_NUMBER,
+    **dict.fromkeys(("options", "compared"), (dict, type(None))),
+    "skipped": [{"case": str, "reason": str}],
+    "members": [
+        {"name": str, **dict.fromkeys(("step", "steps", "epoch"), NUMBER), **dict.fromkeys(("loss", "dice"), _MAYBE_NUMBER)}
+    ],
+}
 # states of `progress.json` in which nothing more happens
 ENDED = ("accepted", "rejected", "nothing", "waits", "stopped", "failed")
 
@@ -130,7 +143,11 @@ class RetrainingFolder:
         `state` is one of checking, training, measuring, publishing, accepted, rejected, nothing, stopped, failed;
         "interrupted" where it says that work goes on but no process does it.
         """
-        progress = read_remakable(self.root / "progress.json", state=str)
+        path = self.root / "progress.json"
+        progress = read_remakable(path, state=str)
+        if progress is not None and not has_shape(progress, _PROGRESS):
+            log_once(DamagedError(path, "its fields are something else"), "the next session writes it anew")
+            return None
         if progress is not None and progress["state"] not in ENDED and not self.running():
             progress["state"] = "interrupted"
         return progress

@@ -26,7 +26,7 @@ from ..errors import InputError
 from .nifti import read_labels
 
 MOST_FILES = 100_000
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".hdr", ".img")
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nii.bz2", ".nii.xz", ".nii.zip", ".nrrd", ".mha", ".mhd", ".hdr", ".img", ".mgz", ".mgh")
 _PUBLISHED = re.compile(r"(?P<case>.+)_inflammation_R(?P<reader>\d)(?P<reading>[1-9])?(?P<lower>_LT)?\.nii(\.gz)?")
 _METHOD_WORDS = re.compile(r"(?P<semi>semi|two[ _-]?thresholds?)|manual", re.IGNORECASE)
 _BIDS = re.compile(

@@ -209,5 +209,8 @@ def _epochs(members: Sequence[Mapping[str, Any]]) -> tuple[float, float, float |
 
 
 def _clock(moment: Any) -> str | None:
-    """ISO time as MONAI Label writes it, in local time."""
-    return None if moment is None else datetime.fromisoformat(str(moment)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """ISO time as MONAI Label writes it, in local time; None where it is none."""
+    try:
+        return datetime.fromisoformat(str(moment)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return None
