@@ -11,11 +11,18 @@ const SHARES = [0.01, 0.99];
 export const PRESETS = { scan: [0, 1], bright: [0, 0.55], fluid: [0.2, 1.5] };
 const USUAL = { windows: {}, opacity: 35, isFilled: true, isNumbered: false };
 
-/** The intensities between which a scan's content lies: of those above zero 1 and 99 in a hundred. */
-export function contentRange(values) {
-  const some = new Float64Array(Math.ceil(values.length / EVERY));
-  let count = 0;
-  for (let n = 0; n < values.length; n += EVERY) if (values[n] > 0) some[count++] = values[n];
+/**
+ * The intensities between which a scan's content lies: of those above zero 1 and 99 in a hundred.
+ *
+ * @param {ArrayLike<number>[]} slices
+ */
+export function contentRange(slices) {
+  const some = new Float64Array(Math.ceil(slices.reduce((sum, { length }) => sum + length, 0) / EVERY));
+  let [count, next] = [0, 0];
+  for (const values of slices) {
+    for (; next < values.length; next += EVERY) if (values[next] > 0) some[count++] = values[next];
+    next -= values.length;
+  }
   if (!count) return null;
   const sorted = some.subarray(0, count).sort();
   const [lower, upper] = SHARES.map((share) => sorted[Math.round(share * (sorted.length - 1))]);
@@ -43,7 +50,8 @@ export class Display {
   #rangeOf(viewport) {
     const volume = volumeOf(viewport);
     if (!volume || !(volume.loadStatus?.loaded ?? true)) return null;
-    if (!this.#ranges.has(volume)) this.#ranges.set(volume, contentRange(volume.voxelManager.getCompleteScalarDataArray()));
+    const values = (id) => window.cornerstone.cache.getImage(id)?.voxelManager.getScalarData() ?? [];
+    if (!this.#ranges.has(volume)) this.#ranges.set(volume, contentRange(volume.imageIds.map(values)));
     return this.#ranges.get(volume);
   }
 

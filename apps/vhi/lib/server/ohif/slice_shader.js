@@ -12,6 +12,10 @@ const OUTLINED_LABELS = ['#define vtkBlendMode 1', '#define vtkImageLabelOutline
 
 const main = (between) => `void main()
 {
+#ifdef vtkImageLabelOutlineOn
+  // nearly all of a label map is empty: before the plane is met and colours are looked up
+  if (int(getTextureValue(fragCoordToIndexSpace(gl_FragCoord)).r * 255.0) == 0) discard;
+#endif
   vec3 rayDir = vec3(0.0, 0.0, -1.0);
   rayDirVC = rayDir;
   vec3 tstep = 1.0/vec3(volumeDimensions);
