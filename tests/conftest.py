@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -125,6 +126,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def group_of(nodeid: str) -> str:
     """The entry of TOGETHER that names a test, or else its file."""
     return next((name for name in (*APART, *TOGETHER) if nodeid.startswith(name)), nodeid.partition("::")[0])
+
+
+def pytest_collection_finish() -> None:
+    """Objects of imported modules stay to the end: the garbage collector need not look through them again and again."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
