@@ -13,12 +13,25 @@ _documented = artist.kwdoc
 artist.kwdoc = lambda artist: ""
 
 from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.backend_bases import RendererBase  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: E402
 
 from .paper import FAINT_INK, INK, MM_PER_INCH  # noqa: E402
 
 artist.kwdoc = _documented
+
+
+class Chart(Figure):
+    """A figure that is drawn once for a file: before it matplotlib draws to no output, of which the layout alone is needed."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        layout = self.get_layout_engine()
+        if self.canvas.is_saving() and isinstance(layout, ConstrainedLayoutEngine):  # which it takes away for the file itself
+            layout.execute(self)
+        else:
+            super().draw(renderer)
 
 
 def new_chart(width_mm: float, height_mm: float) -> Figure:
@@ -29,7 +42,7 @@ def new_chart(width_mm: float, height_mm: float) -> Figure:
     width_mm, height_mm : float
         Size on paper.
     """
-    figure = Figure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), facecolor="white", layout="constrained")
+    figure = Chart(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
