@@ -23,7 +23,7 @@ from .paper import FAINT_INK, INK, MM_PER_INCH  # noqa: E402
 artist.kwdoc = _documented
 
 
-class Chart(Figure):
+class ChartFigure(Figure):
     """A figure that is drawn once for a file: before it matplotlib draws to no output, of which the layout alone is needed."""
 
     def draw(self, renderer: RendererBase) -> None:
@@ -42,7 +42,7 @@ def new_chart(width_mm: float, height_mm: float) -> Figure:
     width_mm, height_mm : float
         Size on paper.
     """
-    figure = Chart(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), facecolor="white", layout="constrained")
+    figure = ChartFigure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
