@@ -120,3 +120,12 @@ def test_no_name_of_a_case_runs_as_a_formula_in_a_spreadsheet(name):
         [{"case": name, "dice": 0.5, "hausdorff95_mm": float("nan"), "volume_difference_mm3": np.float64(-2.5), "voxels": 3}]
     )
     assert text == f"case,dice,hausdorff95_mm,volume_difference_mm3,voxels\n'{name},0.5,,-2.5,3\n"
+
+
+@pytest.mark.parametrize("tolerance", ["inf", "nan", "-1", "1001"])
+def test_a_tolerance_that_is_no_distance_is_refused_in_a_sentence(run, folders, tmp_path, tolerance):
+    for folder in folders:
+        write(folder, "x.nii.gz", SQUARE)
+    ended = run(["evaluate", *map(str, folders), "--out", str(tmp_path / "out"), "--tolerance-mm", tolerance])
+    assert ended.code == 2
+    assert not (tmp_path / "out").exists()

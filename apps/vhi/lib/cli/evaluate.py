@@ -34,7 +34,9 @@ def evaluate(
     lesions: Annotated[
         bool, typer.Option("--lesions", help="The masks are lesions (0 and 1, or grades 0, 1, 2): count those found as well.")
     ] = False,
-    tolerance_mm: Annotated[float, typer.Option(min=0, help="How far surfaces may lie apart in the surface Dice [mm].")] = 1.0,
+    tolerance_mm: Annotated[
+        float, typer.Option(min=0, max=1000, help="How far surfaces may lie apart in the surface Dice [mm].")
+    ] = 1.0,
 ) -> None:
     """Compare masks with reference masks: Dice, surface Dice, Hausdorff 95 in mm, and lesions found.
 
