@@ -29,7 +29,7 @@ def test_paths_start_from_the_table_and_empty_cells_are_not_given():
         ("", "is empty"),
         ("t1w,stir\na,b\n", "no column case"),
         ("case,t1w,stir,vhi\n", "'vhi' is unknown"),
-        ("case,case\n", "'case' is unknown or there twice"),
+        ("case,case\n", "the column case is there twice"),
         ("case,t1w,stir\nA,a\n", "row 2: 2 cells"),
         ("case,t1w,stir\nA,a,\n", "row 2: t1w is given; a scan needs t1w and stir"),
         ("case,t1w,stir,study\nA,a,b,c\n", "row 2: t1w and stir and study is given"),

@@ -58,6 +58,14 @@ def test_a_table_says_whose_a_case_is_and_others_are_patients_of_their_own(tmp_p
     assert (patient_of("2001"), patient_of("3001"), patient_of("9")) == ("p1", "p1", "9")
 
 
+@pytest.mark.parametrize("text", ["case;patient;date\r\n2001;p1;\r\n3001;p1\r\n", "\ufeffCase\tPatient\r2001\tp1\r3001\tp1\r"])
+def test_a_table_of_patients_is_read_as_any_spreadsheet_saves_it(tmp_path, text):
+    path = tmp_path / "patients.csv"
+    path.write_bytes(text.encode())
+    patient_of = patients_of_table(path)
+    assert [patient_of(case_id) for case_id in ("2001", "3001", "9")] == ["p1", "p1", "9"]
+
+
 @pytest.mark.parametrize("text", ["id,who\n1,2\n", "case,patient\n1,a\n1,b\n", "case,patient\n1,\n"])
 def test_a_table_that_is_none_is_refused(tmp_path, text):
     (tmp_path / "patients.csv").write_text(text)

@@ -234,7 +234,7 @@ def test_a_table_of_patients_is_read_again_when_it_changes_and_one_that_cannot_b
     write("1122", 1000)
     assert service.next_case("anna").case.case_id == drawn[0]
     finish(service, drawn[0], "anna")
-    table.write_text("case;patient\na;1\n")
+    table.write_text("case,who\na,1\n")
     for _ in range(2):
         service.leases.root.joinpath(f"{drawn[1]}.json").unlink(missing_ok=True)
         assert service.next_case("anna").case.case_id == drawn[1]

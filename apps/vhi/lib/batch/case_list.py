@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..studies.pairing import CASE_ID, find_cases
+from ..tables import parse_table_text, read_table_text
 
 if TYPE_CHECKING:
     from ..studies.nifti_geometry import Form
@@ -19,7 +18,6 @@ FILES = ("t1w", "stir", "study", "normal_bone", "disease_region")
 WITHIN_STUDY = ("stir_series", "t1w_series", "study_uid", "patient")
 CHOICES = (*WITHIN_STUDY, "normal_bone_segment", "disease_region_segment", "use_form", "normal_bone_at")
 COLUMNS = ("case", *FILES, *CHOICES)
-MOST_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def read_cases(source: Path, form: Form | None = None) -> tuple[tuple[BatchCase,
         cases = tuple(BatchCase(case.case_id, case.t1w, case.stir) for case in index.cases)
         left_out = tuple(f"{waiting.name}: {waiting.reason}" for waiting in index.waiting)
     else:
-        cases, left_out = parse_cases(_text(source), source.name, source.resolve().parent), ()
+        cases, left_out = parse_cases(read_table_text(source), source.name, source.resolve().parent), ()
     if form is not None:
         cases = tuple(case if case.use_form else replace(case, use_form=form) for case in cases)
     if not cases:
@@ -140,20 +138,15 @@ def parse_cases(text: str, name: str, folder: Path) -> tuple[BatchCase, ...]:
         By row (the header is row 1) and column. Whether files exist is seen when their case is measured: one that is missing
         fails its case, not the batch.
     """
-    rows = [(n, row) for n, row in enumerate(_rows(text, name), start=1) if any(cell.strip() for cell in row)]
-    if not rows:
-        raise InputError(f"{name} is empty; it needs a header with the columns {', '.join(COLUMNS)}, and one row per scan.")
-    header = [cell.strip().lower() for cell in rows[0][1]]
-    for column in header:
-        if column not in COLUMNS or header.count(column) > 1:
-            raise InputError(f"{name}, row 1: the column {column!r} is unknown or there twice; known are {', '.join(COLUMNS)}.")
-    if "case" not in header:
+    table = parse_table_text(text, name)
+    for column in table.header:
+        if column not in COLUMNS:
+            raise InputError(f"{name}, row 1: the column {column!r} is unknown; known are {', '.join(COLUMNS)}.")
+    if "case" not in table.header:
         raise InputError(f"{name}, row 1: there is no column case; it names the result folder of each scan.")
     cases: dict[str, BatchCase] = {}
-    for number, cells in rows[1:]:
-        if len(cells) != len(header):
-            raise InputError(f"{name}, row {number}: {len(cells)} cells, needed are {len(header)} as in the header.")
-        case = _case(dict(zip(header, (cell.strip() for cell in cells), strict=True)), f"{name}, row {number}", folder)
+    for number, cells in table.rows():
+        case = _case(cells, f"{name}, row {number}", folder)
         # file systems that ignore case would put both into one folder
         if case.name.casefold() in cases:
             raise InputError(f"{name}, row {number}, column case: {case.name!r} is there twice; a name is of one scan.")
@@ -185,23 +178,3 @@ def _voxel(text: str, name: str) -> tuple[int, int, int]:
         )
     i, j, k = map(int, numbers.groups())
     return i, j, k
-
-
-def _rows(text: str, name: str) -> list[list[str]]:
-    text = text.removeprefix("\ufeff")
-    separator = max(",;\t", key=text.split("\n", 1)[0].count)
-    try:
-        return list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
-    except csv.Error as error:
-        raise InputError(f"{name} is not a CSV table ({error}); save it as CSV (UTF-8) from the spreadsheet.") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path} is larger than {MOST_BYTES // 10**6} MB; that is no table of cases.")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8; save the table as CSV (UTF-8).") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path and its permissions.") from error

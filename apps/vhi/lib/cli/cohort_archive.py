@@ -14,7 +14,8 @@ from ..pacs.client import Archive, checked_url
 from ..pacs.start import PASSWORD, USER, login_environment
 from ..studies.nifti import read_mask
 from ..studies.reader_masks import PassedOver
-from .cohort_input import CohortInput, StoredMask, passed_over_note, read_text
+from ..tables import read_table_text
+from .cohort_input import CohortInput, StoredMask, passed_over_note
 
 
 def archive_at(url: str, user: str | None, password_file: Path | None) -> Archive:
@@ -51,7 +52,7 @@ def read_archive(
     VhiError
         Also where three or more studies of a patient hold readings, and no table says which visits they are.
     """
-    given = CohortInput(table=parse_tables([(read_text(path), path.name) for path in tables]) if tables else EMPTY)
+    given = CohortInput(table=parse_tables([(read_table_text(path), path.name) for path in tables]) if tables else EMPTY)
     given.inputs = [(f"archive {archive.url}", Path(archive.url)), *(("table", path) for path in tables)]
     held = fetch_readings(archive, scratch, PacsConfig(pacs_filter=chosen).filters(), accept_uncleaned)
     if not held.readings:

@@ -22,8 +22,8 @@ from ..readings.reviews import classes_of_cases
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import PassedOver, ReaderMask, find_reader_masks, find_stir, passed_over, read_inflammation
 from ..studies.registration import placed, reoriented
+from ..tables import read_table_text
 
-LARGEST_TABLE = 64 * 2**20
 DATA_FOLDER = ".vhi"
 
 
@@ -227,7 +227,7 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept
         raise InputError(f"There is no {source}; pass a table, a folder of masks, or the studies folder of a server.")
     given = CohortInput()
     files = [*([] if source.is_dir() else [source]), *tables]
-    given.table = parse_tables([(read_text(path), path.name) for path in files])
+    given.table = parse_tables([(read_table_text(path), path.name) for path in files])
     given.inputs = [("table", path) for path in files]
     readings: tuple[ReaderMask, ...] = ()
     if source.is_dir():
@@ -268,28 +268,7 @@ def read_table(path: Path) -> CohortTable:
     ------
     InputError
     """
-    return parse_table(read_text(path), path.name)
-
-
-def read_text(path: Path) -> str:
-    """The text of a CSV file.
-
-    Raises
-    ------
-    InputError
-        Missing, too large, or not UTF-8.
-    """
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_TABLE:
-            raise InputError(f"{path.name} has {size} bytes; a table has at most {LARGEST_TABLE}. Pass a CSV table.")
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path and its permissions.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path.name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV (UTF-8)."
-        ) from error
+    return parse_table(read_table_text(path), path.name)
 
 
 def _read_folder(source: Path, cohort: CohortInput) -> tuple[ReaderMask, ...]:

@@ -64,13 +64,13 @@ def check(
     from ..cohort.score_sheets import Scored, read_sheets, scores_table
     from ..errors import InputError
     from ..files import check_output_file, write_atomically
-    from .cohort_input import read_text
+    from ..tables import read_table_text
 
     if out is not None:
         check_output_file(out)
     by_reading: dict[tuple[str, int, str], tuple[Path, Scored]] = {}
     for path in sheets:
-        for case in read_sheets(read_text(path), path.name):
+        for case in read_sheets(read_table_text(path), path.name):
             who = (case.reader, case.reading, case.case)
             if who in by_reading:
                 raise InputError(

@@ -7,9 +7,9 @@ import io
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from ..errors import InputError
+from ..tables import parse_table_text
 from .sparcc import COLUMNS, N_SLICES, SparccSheet, empty_rows, sheet_from_rows
 
 IDENTITY = ("reader", "reading", "case", "slice")
@@ -71,44 +71,30 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
         By row and column, see `sheet_from_rows`; a header that is not that of a sheet, rows of a scan that do not stand
         together, or a scan that is there twice.
     """
-    text = text.removeprefix("\ufeff")
-    first = text.split("\n", 1)[0]
-    lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)
-    try:
-        header, *cells = [line for line in lines if line] or [[]]
-        header = [name.strip().lower() for name in header]
-    except csv.Error as error:
-        raise InputError(f"{name} is not a CSV table ({error}); save the sheet as CSV (UTF-8).") from error
-    missing = [column for column in (*IDENTITY, *COLUMNS) if column not in header]
+    table = parse_table_text(text, name, may_be_short=True)
+    missing = [column for column in (*IDENTITY, *COLUMNS) if column not in table.header]
     if missing:
         raise InputError(f"{name}, row 1: there is no column {missing[0]}; fill in a sheet that `sparcc create` made.")
-    twice = next((column for column in header if column and header.count(column) > 1), None)
-    if twice is not None:
-        raise InputError(f"{name}, row 1: the column {twice} is there twice; keep one.")
-    for n, line in enumerate(cells, start=2):
-        if any(cell.strip() for cell in line[len(header) :]):  # a cell too many has moved those after it
-            raise InputError(
-                f"{name}, row {n}: {len(line)} cells, the header has {len(header)}; check its separators and quotes."
-            )
-    rows = [dict(zip_longest(header, line[: len(header)], fillvalue="")) for line in cells]
+    numbers, rows = [number for number, _ in table.lines], [row for _, row in table.rows()]
     scored: list[Scored] = []
     row_of: dict[tuple[str, int, str], int] = {}
     start = 0
     while start < len(rows):
-        who = _identity(rows[start], name, start + 2)
+        first_row = numbers[start]
+        who = _identity(rows[start], name, first_row)
         end = start
-        while end < len(rows) and _identity(rows[end], name, end + 2) == who:
+        while end < len(rows) and _identity(rows[end], name, numbers[end]) == who:
             end += 1
         if who in row_of:
             raise InputError(
-                f"{name}, row {start + 2}: case {who[2]!r} of reader {who[0]!r}, reading {who[1]}, is also in row {row_of[who]}; "
+                f"{name}, row {first_row}: case {who[2]!r} of reader {who[0]!r}, reading {who[1]}, is also in row {row_of[who]}; "
                 f"keep its {N_SLICES} rows together, once."
             )
-        row_of[who] = start + 2
+        row_of[who] = first_row
         block = rows[start:end]
-        empty = all(not row.get(column, "").strip() for row in block for column in COLUMNS)
-        first_slice = _first_slice(block, name, start + 2)
-        scored.append(Scored(*who, None if empty else sheet_from_rows(block, name, start + 2), first_slice))
+        empty = all(not row[column] for row in block for column in COLUMNS)
+        first_slice = _first_slice(block, name, first_row)
+        scored.append(Scored(*who, None if empty else sheet_from_rows(block, name, first_row), first_slice))
         start = end
     return tuple(scored)
 

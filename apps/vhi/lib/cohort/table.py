@@ -6,8 +6,6 @@ visit may stand on any of its rows, as long as they agree. `docs/cohort.md` is t
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +14,7 @@ from datetime import date
 from typing import TypeVar
 
 from ..errors import InputError
+from ..tables import parse_table_text
 
 _Value = TypeVar("_Value", float, str)
 
@@ -220,16 +219,15 @@ def parse_table(text: str, name: str, cases: Mapping[str, tuple[str, str]] | Non
     InputError
         By row (as a spreadsheet counts: the header is row 1) and column: what was found and what is needed.
     """
-    rows = _without_empty_end(_rows(text, name))
-    header = [cell.strip().lower() for cell in rows[0][1]]
-    _check_header(header, name)
+    given = parse_table_text(text, name)
+    _check_header(given.header, name)
+    if not given.lines:
+        raise InputError(f"{name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
+    if len(given.lines) > MOST_ROWS:
+        raise InputError(f"{name} has {len(given.lines)} rows; at most {MOST_ROWS} are read. Split the table.")
     gathered = _Gathered(name, cases or {})
-    for number, cells in rows[1:]:
-        if len(cells) != len(header):
-            raise InputError(
-                f"{name}, row {number}: {len(cells)} cells, the header has {len(header)}; check its separators and quotes."
-            )
-        gathered.add(number, dict(zip(header, (cell.strip() for cell in cells), strict=True)))
+    for number, cells in given.rows():
+        gathered.add(number, cells)
     return gathered.table()
 
 
@@ -362,35 +360,6 @@ def _both(a: Mapping[str, _Value], b: Mapping[str, _Value], whose: str) -> dict[
     return {**a, **b}
 
 
-def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
-    """Numbered rows that are not blank."""
-    text = text.removeprefix("\ufeff")
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    separator = max(",;\t", key=first.count)
-    try:
-        rows = [
-            (n, cells)
-            for n, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator, strict=True), start=1)
-            if any(cell.strip() for cell in cells)
-        ]
-    except csv.Error as error:
-        raise InputError(f"{name} is not a CSV table ({error}); save it as CSV (UTF-8) from the spreadsheet.") from error
-    if len(rows) < 2:
-        raise InputError(f"{name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
-    if len(rows) > MOST_ROWS:
-        raise InputError(f"{name} has {len(rows)} rows; at most {MOST_ROWS} are read. Split the table.")
-    return rows
-
-
-def _without_empty_end(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
-    """The rows without last columns that have no name and hold nothing, which spreadsheets save."""
-    width = len(rows[0][1])
-    while width > 1 and not any(cell.strip() for _, cells in rows for cell in cells[width - 1 : width]):
-        width -= 1
-    unnamed = len(rows[0][1]) - width
-    return [(number, cells[:-unnamed] if unnamed and len(cells) == width + unnamed else cells) for number, cells in rows]
-
-
 def _check_header(header: Sequence[str], name: str) -> None:
     known = (*IDENTITY, *NUMBERS, *WORDS, *FACTS, *DATES)
     for n, column in enumerate(header, start=1):
@@ -399,8 +368,6 @@ def _check_header(header: Sequence[str], name: str) -> None:
                 f"{name}, row 1, column {n}: {_shown(column)} is no column of a cohort table; known are "
                 f"{', '.join(known)}. Rename or remove it."
             )
-        if header.index(column) != n - 1:
-            raise InputError(f"{name}, row 1: the column {column} is there twice; keep one.")
     if "subject" not in header and "case" not in header:
         raise InputError(f"{name}, row 1: there is no column subject (nor case); add it, see docs/cohort.md.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal
 from ..errors import DamagedError, InputError
 from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
+from ..tables import parse_table_text, read_table_text
 
 Side = Literal["train", "holdout"]
 FILE, PATIENTS = "holdout.json", "patients.csv"
@@ -115,13 +115,12 @@ def patients_of_table(path: Path, otherwise: Callable[[str], str] = str) -> Call
     """
     if not path.exists():
         return otherwise
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(row["case"].strip(), row["patient"].strip()) for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, KeyError, AttributeError, csv.Error) as error:
-        raise InputError(f"{path} is no table with the columns case and patient ({error!r}); correct it.") from error
+    content = parse_table_text(read_table_text(path), path.name, may_be_short=True)
+    if not {"case", "patient"} <= set(content.header):
+        raise InputError(f"{path} is no table with the columns case and patient ({', '.join(content.header)}); correct it.")
     table: dict[str, str] = {}
-    for case_id, patient in rows:
+    for _, row in content.rows():
+        case_id, patient = row["case"], row["patient"]
         if not patient or table.setdefault(case_id, patient) != patient:
             raise InputError(f"{path} names no patient, or two, for case {case_id}; correct it.")
     return lambda case_id: table.get(case_id) or otherwise(case_id)

@@ -9,7 +9,6 @@ each other. In a blinded study nothing is compared.
 
 from __future__ import annotations
 
-import csv
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -34,6 +33,7 @@ from ..retraining.holdout import PATIENTS, patients_of_table
 from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment, align, moved_mask, moved_volume
 from ..studies.pairing import Case
+from ..tables import parse_table_text, read_table_text
 from .cases import Cases
 from .memory_cache import LastUsed
 from .scans import Scans
@@ -317,8 +317,8 @@ def _days_of_table(path: Path) -> dict[str, str]:
     """
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [((row.get("case") or "").strip(), (row.get("date") or "").strip()) for row in csv.DictReader(file)]
+    table = parse_table_text(read_table_text(path), path.name, may_be_short=True)
+    rows = [(row.get("case", ""), row.get("date", "")) for _, row in table.rows()]
     days: dict[str, str] = {}
     for case_id, day in rows:
         if day and (not _DAY.fullmatch(day) or days.setdefault(case_id, day) != day):
