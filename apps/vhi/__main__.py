@@ -4,7 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
-# Ctrl-C while the command is still being imported ends it without a traceback; `app.main` takes it from there
+# Ctrl-C while the command is still being imported ends it without a traceback; `OneSentence` takes it from there
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

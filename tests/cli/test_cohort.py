@@ -108,7 +108,13 @@ def test_what_is_no_cohort_is_refused(run, tmp_path):
     (tmp_path / "empty").mkdir()
     latin = tmp_path / "latin.csv"
     latin.write_bytes("subject\nJ\xfcrgen\n".encode("latin-1"))
-    for source, words in (("missing.csv", "There is no"), ("empty", "holds neither masks"), ("latin.csv", "is not UTF-8 text")):
+    (tmp_path / "header.csv").write_text("subject,reader,vhi_mm3\n")
+    for source, words in (
+        ("missing.csv", "There is no"),
+        ("empty", "holds neither masks"),
+        ("latin.csv", "is not UTF-8 text"),
+        ("header.csv", "header.csv is empty"),
+    ):
         ended = run(["cohort", str(tmp_path / source), "--out", str(tmp_path / "out")])
         assert (ended.code, words in ended.error) == (2, True), ended.error
 

@@ -182,7 +182,6 @@ def test_vhi_that_no_analysis_takes_is_told_by_reader():
     assert told == (
         "Reader b, semi-automatic: 2 of 2 readings have no vhi_mm3, which VHI is analysed in; what they have "
         "(vhi_voxels, vhi_conservative_mm3) is in no analysis.",
-        "Reader c, semi-automatic: there is no reading 1, which analyses of numbers take, only 2; none of these is in them "
-        "(--reading).",
+        "Reader c, semi-automatic, has reading 2 alone; analyses of numbers take reading 1 (--reading), so none of it is in them.",
     )
     assert unused(parse_table("subject,reader,vhi_voxels\nS1,a,5\n", "t.csv"), StudySettings()) == ()

@@ -173,3 +173,16 @@ def test_inputs_that_do_not_belong_together_are_refused():
         measure_vhi(
             scan.t1w, scan.stir, normal_bone=Mask(empty.data, scan.stir.grid, "normal bone"), disease_region=scan.disease_region
         )
+
+
+def test_slices_that_t1w_does_not_show_are_warned_of_where_no_region_lies():
+    scan = pair(np.random.default_rng(3))
+    blank = Volume(scan.t1w.data.copy(), scan.t1w.grid, "T1W 1")
+    blank.data[:, :, -1] = 0
+    region = Mask(scan.disease_region.data.copy(), scan.t1w.grid, "disease region")
+    region.data[:, :, -1] = True
+    assert not any("T1W 1 is blank" in warning for warning in measured(replace(scan, t1w=blank, disease_region=region)).warnings)
+    region.data[:, :, -1] = False
+    warnings = measured(replace(scan, t1w=blank, disease_region=region)).warnings
+    number = scan.t1w.grid.shape[2]
+    assert any(f"T1W 1 is blank in slices that {scan.stir.name} shows (number {number})" in warning for warning in warnings)

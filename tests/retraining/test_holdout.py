@@ -73,6 +73,11 @@ def test_a_table_that_is_none_is_refused(tmp_path, text):
         patients_of_table(tmp_path / "patients.csv")
 
 
+def test_further_fields_of_the_file_are_left_alone(tmp_path):
+    (tmp_path / "holdout.json").write_text('{"patients": {}, "cases": {}, "note": 1}')
+    assert HoldOut(tmp_path, 0.2).side("c1", str) in ("train", "holdout")
+
+
 def test_sides_that_are_no_texts_are_damage_and_named(tmp_path):
     (tmp_path / "holdout.json").write_text('{"patients": {"0a": ["train"]}, "cases": {}}')
     with pytest.raises(InputError, match=r"holdout\.json is damaged"):

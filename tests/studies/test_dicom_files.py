@@ -15,8 +15,9 @@ from pydicom.valuerep import VR
 from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
+from lib.studies.dicom_frames import Frame
 from lib.studies.dicom_mark import VRS
-from lib.studies.dicom_series import read_series
+from lib.studies.dicom_series import _without_padding, read_series
 from mrseries import mr_series
 
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
@@ -212,6 +213,25 @@ def test_padding_is_as_dark_as_the_darkest_pixel_beside_it(folder, value, limit,
         one.save_as(path)
         expected[:, :3, k] = pixels[3:].min()
     np.testing.assert_array_equal(read_series(folder, "STIR")[0].data, expected)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "value", "limit", "expected"),
+    [
+        ([[65535, 65535]], 65535, None, [[0, 0]]),  # a slice of padding alone is blank, and no bright one
+        ([[0, 5], [100, 65000]], -10, 3, [[0, 5], [100, 65000]]),  # a range that no unsigned pixel can have
+        ([[48, 200]], 63536, None, [[48, 200]]),
+        ([[48, 200]], 200, None, [[48, 48]]),
+        ([[0, 200]], 0, None, [[0, 200]]),
+    ],
+)
+def test_only_pixels_that_the_header_can_mean_are_padding(pixels, value, limit, expected):
+    header = pydicom.Dataset()
+    header.add_new("PixelPaddingValue", "SS" if value < 0 else "US", value)
+    if limit is not None:
+        header.add_new("PixelPaddingRangeLimit", "SS" if value < 0 else "US", limit)
+    stored = np.array(pixels, dtype=np.uint8 if np.max(pixels) < 256 else np.uint16)
+    np.testing.assert_array_equal(_without_padding(stored, Frame(Path("0001.dcm"), header)), expected)
 
 
 def test_a_table_of_intensities_is_refused(folder):

@@ -41,7 +41,17 @@ def test_two_sessions_do_not_run_at_once(tmp_path):
 
 @pytest.mark.parametrize(
     "facts",
-    [{"learnt": [["a"]]}, {"members": [{"name": "1", "step": "3"}]}, {"skipped": ["a"]}, {"updated": 5}, {"compared": "x"}],
+    [
+        {"learnt": [["a"]]},
+        {"members": [{"name": "1", "step": "3"}]},
+        {"skipped": ["a"]},
+        {"updated": 5},
+        {"compared": "x"},
+        {"compared": {"a": 1}},
+        {"learnt": None},
+        {"members": None},
+        {"told": None},
+    ],
 )
 def test_progress_whose_fields_are_something_else_is_as_good_as_gone(tmp_path, facts):
     folder = RetrainingFolder(tmp_path)

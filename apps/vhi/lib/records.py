@@ -92,12 +92,14 @@ def has_shape(value: Any, shape: Any) -> bool:
     ----------
     value : object
     shape : type, tuple of types, list or dict
-        A kind or kinds; `[shape]` for a list of it, or nothing; `{name: shape}` for an object, an absent field being None.
+        A kind or kinds; `[shape]` for a list of it; `{name: shape}` for an object, in which lists, and what may be None, may be
+        absent.
     """
     if isinstance(shape, dict):
-        return isinstance(value, dict) and all(has_shape(value.get(name), one) for name, one in shape.items())
+        absent = {name: [] if isinstance(one, list) else None for name, one in shape.items()}
+        return isinstance(value, dict) and all(has_shape({**absent, **value}[name], one) for name, one in shape.items())
     if isinstance(shape, list):
-        return value is None or (isinstance(value, list) and all(has_shape(one, shape[0]) for one in value))
+        return isinstance(value, list) and all(has_shape(one, shape[0]) for one in value)
     return isinstance(value, shape)
 
 

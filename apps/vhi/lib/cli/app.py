@@ -50,6 +50,8 @@ class OneSentence(TyperGroup):
     """Expected problems end in one sentence on the error stream; anything else is a bug and keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as while all was imported
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return super().invoke(ctx)
         except VhiError as error:
@@ -142,8 +144,6 @@ def main(name: str = "main.py") -> None:
     atexit.register(gc.freeze)
     # nothing here is large enough for numpy's threads, which look for work in circles; OpenVINO and torch have their own
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as while all was imported
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     # a terminated command unwinds like an interrupted one, so that no half-written folder stays behind
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     asked_for(sys.argv[1:])(prog_name=name)

@@ -233,6 +233,8 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept
     if source.is_dir():
         given.inputs.insert(0, ("folder", source))
         readings = _read_folder(source, given)
+    elif not given.table.visits:
+        raise InputError(f"{source.name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
     # a data folder passed as such holds copies of scans under aliases, and no scans of its own
     own = source if source.is_dir() and not (source / FORMAT_FILE).is_file() else None
     places = [place for place in (scans, own) if place is not None]
@@ -241,7 +243,9 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept
             raise InputError(f"There is no folder {place} with STIR scans; check the path.")
         stir = find_stir(place)
         for case, path in stir.items():
-            given.stir.setdefault(given.table.visit_of_case(case), path)
+            visit = given.table.visit_of_case(case)
+            if given.cases.get(visit, case) == case:  # another case of that visit has the readings
+                given.stir.setdefault(visit, path)
         if place is own and readings:
             given.passed_over = passed_over(own, readings, list(stir.values()))
             given.notes += passed_over_note(given.passed_over)

@@ -130,7 +130,7 @@ def vhi_column(table: CohortTable) -> str:
 
 
 def unused(table: CohortTable, settings: StudySettings) -> tuple[str, ...]:
-    """A sentence for each reader and method whose VHI is in the table and in no analysis of numbers."""
+    """A sentence for each reader and method whose numbers are in the table and in no analysis of numbers."""
     column, sentences = vhi_column(table), []
     by_reader: dict[tuple[str, str], list[Reading]] = {}
     for made in table.readings:
@@ -148,8 +148,8 @@ def unused(table: CohortTable, settings: StudySettings) -> tuple[str, ...]:
         if numbers and settings.reading not in numbers:
             shown = ", ".join(map(str, numbers))
             sentences.append(
-                f"Reader {reader}{f', {method}' if method else ''}: there is no reading {settings.reading}, which analyses "
-                f"of numbers take, only {shown}; none of these is in them (--reading)."
+                f"Reader {reader}{f', {method}' if method else ''}, has reading {shown} alone; analyses of numbers take reading "
+                f"{settings.reading} (--reading), so none of it is in them."
             )
     return tuple(sentences)
 

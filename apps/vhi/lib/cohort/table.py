@@ -6,7 +6,6 @@ visit may stand on any of its rows, as long as they agree. `docs/cohort.md` is t
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ class Column:
     @property
     def range(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return f"{kind} from {self.low:g}" + ("" if math.isinf(self.high) else f" to {self.high:g}")
+        return f"{kind} from {self.low:g} to {self.high:,.10g}"
 
 
 NUMBERS = {
@@ -221,8 +220,6 @@ def parse_table(text: str, name: str, cases: Mapping[str, tuple[str, str]] | Non
     """
     given = parse_table_text(text, name)
     _check_header(given.header, name)
-    if not given.lines:
-        raise InputError(f"{name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
     if len(given.lines) > MOST_ROWS:
         raise InputError(f"{name} has {len(given.lines)} rows; at most {MOST_ROWS} are read. Split the table.")
     gathered = _Gathered(name, cases or {})
@@ -492,7 +489,7 @@ class _Gathered:
         value = float(cell)
         if 0 < abs(value) < LEAST:
             raise self._refusal(row, column.name, _shown(cell), f"0, or {column.range} [{column.unit}] that was measured")
-        if not column.low <= value <= column.high or math.isinf(value) or (column.whole and value != int(value)):
+        if not column.low <= value <= column.high or (column.whole and value != int(value)):
             raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing")
         return value
 

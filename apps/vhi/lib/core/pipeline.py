@@ -28,7 +28,7 @@ from .stability import FEWEST_SLICES, Stability, stability_of
 from .stir_quality import stir_warnings
 from .thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER, Thresholds, thresholds_from
 from .touching import TouchingVoxels, in_slices
-from .volume import Mask, Volume, check_no_slice_is_blank, check_same_grid, check_slices_last
+from .volume import Mask, Volume, blank_slices, check_no_slice_is_blank, check_same_grid, check_slices_last
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +253,7 @@ def prepare_scan(
     region = _disease_region(t1w, stir, members, disease_region)
     check_no_slice_is_blank(stir, region.mask)
     region = region if reference is None else replace(region, rank=reference.rank(region))
-    notes = (*contrast_warnings, *region_warnings(t1w, region, reference))
+    notes = (*contrast_warnings, *region_warnings(t1w, region, reference), *_unseen_slices(t1w, stir, region.mask))
     bone = _normal_bone(t1w, stir, region, normal_bone, notes)
     return PreparedScan(
         t1w=t1w,
@@ -265,6 +265,19 @@ def prepare_scan(
         midline_mm=midline_mm(region.mask),
         anatomy=anatomy_of(t1w, region.mask),
         warnings=notes,
+    )
+
+
+def _unseen_slices(t1w: Volume, stir: Volume, region: Mask) -> tuple[str, ...]:
+    """A warning where the last slices of T1W are blank, those of STIR are not, and so no region lies there."""
+    slices = np.setdiff1d(blank_slices(t1w), blank_slices(stir))
+    slices = slices[~region.data[:, :, slices].any(axis=(0, 1))]
+    if not slices.size:
+        return ()
+    which = ", ".join(str(k + 1) for k in slices[:10])
+    return (
+        f"{t1w.name} is blank in slices that {stir.name} shows (number {which}): no disease region can be found there, and their "
+        "inflammation is not counted.",
     )
 
 

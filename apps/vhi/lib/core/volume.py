@@ -189,7 +189,8 @@ def check_no_slice_is_blank(volume: Volume, region: Mask | None = None) -> None:
         which = ", ".join(str(k + 1) for k in lost[:10])
         raise InputError(
             f"{volume.name} has blank slices (number {which} of {volume.grid.shape[2]}: every voxel is 0), so their "
-            "inflammation is lost; a transfer or a write ended early. Export or copy the scan again."
+            "inflammation is lost: a transfer or a write ended early, or it was resampled from fewer slices. Export or copy the "
+            "scan again, or cut both scans to the slices that it shows."
         )
 
 

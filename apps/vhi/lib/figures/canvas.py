@@ -24,7 +24,7 @@ artist.kwdoc = _documented
 
 
 class ChartFigure(Figure):
-    """A figure that is drawn once for a file: before it matplotlib draws to no output, of which the layout alone is needed."""
+    """A figure that is drawn once for a file: where matplotlib draws without output to find the layout, it finds that alone."""
 
     def draw(self, renderer: RendererBase) -> None:
         layout = self.get_layout_engine()

@@ -159,7 +159,7 @@ def _check_kinds(content: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...
     """Raises TypeError where a field that is there is of another kind; a truth value is no number."""
     for name, kind in kinds.items():
         if name in content and type(content[name]) not in kind:
-            raise TypeError(f"its field {name!r} is something else")
+            raise TypeError(f"its field {name!r} is of type {type(content[name]).__name__}")
 
 
 def check_reader(reader: str) -> None:

@@ -88,7 +88,7 @@ class HoldOut:
 
     def _read(self) -> dict[str, dict[str, str]]:
         content = read_json(self.root / FILE, patients=dict, cases=dict) or {}
-        if not all(isinstance(one, str) for name in content for one in dict(content[name]).values()):
+        if not all(isinstance(one, str) for name in ("patients", "cases") for one in content.get(name, {}).values()):
             raise DamagedError(self.root / FILE, "it names sides and patients that are no texts")
         return {"patients": dict(content.get("patients", {})), "cases": dict(content.get("cases", {}))}
 

@@ -53,6 +53,7 @@ _PROGRESS: dict[str, Any] = {
         {"name": str, **dict.fromkeys(("step", "steps", "epoch"), NUMBER), **dict.fromkeys(("loss", "dice"), _MAYBE_NUMBER)}
     ],
 }
+_GAINS = {"cases": int, "mean_gain": NUMBER}
 # states of `progress.json` in which nothing more happens
 ENDED = ("accepted", "rejected", "nothing", "waits", "stopped", "failed")
 
@@ -145,7 +146,10 @@ class RetrainingFolder:
         """
         path = self.root / "progress.json"
         progress = read_remakable(path, state=str)
-        if progress is not None and not has_shape(progress, _PROGRESS):
+        if progress is not None and not (
+            has_shape(progress, _PROGRESS)
+            and all(has_shape(gains, _GAINS) for gains in (progress.get("compared") or {}).values())
+        ):
             log_once(DamagedError(path, "its fields are something else"), "the next session writes it anew")
             return None
         if progress is not None and progress["state"] not in ENDED and not self.running():

@@ -156,7 +156,7 @@ def _captures(images: Sequence[tuple[Path, Dataset]]) -> list[Path]:
     return [
         path
         for path, header in images
-        if str(header.SOPClassUID).startswith(_SECONDARY_CAPTURE)
+        if f"{header.SOPClassUID}.".startswith(f"{_SECONDARY_CAPTURE}.")
         and str(header.get("SeriesInstanceUID")) in scans
         and not header.get("ImagePositionPatient")
     ]

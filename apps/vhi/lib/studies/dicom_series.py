@@ -419,21 +419,24 @@ def _images_in_mosaic(frame: Frame) -> int:
 
 
 def _without_padding(stored: np.ndarray, frame: Frame) -> np.ndarray:
-    """Stored values in which pixels that pad the image to a rectangle are as dark as the darkest of the others.
+    """Stored values in which pixels that pad the image to a rectangle are as dark as the darkest of the others; 0 where all pad.
 
-    PS3.3, C.7.5.1.1.2. Padding of 0 is left: it is dark already.
+    PS3.3, C.7.5.1.1.2. Padding of 0 is left: it is dark already. So is a range that no pixel of this type can have.
     """
     try:
-        value = int(frame.get("PixelPaddingValue") or 0)
-        limit = int(frame.get("PixelPaddingRangeLimit") or value)
+        value, limit = int(frame.get("PixelPaddingValue")), frame.get("PixelPaddingRangeLimit")
+        low, high = sorted((value, value if limit is None else int(limit)))
     except (TypeError, ValueError):
         return stored
-    # of one sign with the pixels, whichever the header gives it
-    low, high = np.sort(np.array([value, limit]).astype(stored.dtype))
-    padding = (stored >= low) & (stored <= high)
-    if not value or not padding.any() or padding.all():
+    possible, every = np.iinfo(stored.dtype), 1 << 8 * stored.dtype.itemsize
+    # headers give it with the sign of the pixels or without
+    shift = next((n for n in (0, every, -every) if possible.min <= low + n and high + n <= possible.max), None)
+    if value == 0 or shift is None:
         return stored
-    return np.where(padding, stored[~padding].min(), stored)
+    padding = (stored >= low + shift) & (stored <= high + shift)
+    if padding.all():
+        return np.zeros_like(stored)
+    return np.where(padding, stored[~padding].min(), stored) if padding.any() else stored
 
 
 def _rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.volume import Grid, Volume
+from ..core.volume import Grid, Volume, check_no_slice_is_blank
 from ..errors import InputError
 from .dicom_mark import is_dicom
 from .nifti import read_volume
@@ -49,6 +49,7 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     """
     t1w_volume, t1w_info = read_scan(t1w, "T1W", form)
     stir_volume, stir_info = read_scan(stir, "STIR", form)
+    check_no_slice_is_blank(t1w_volume)  # before a resampling fills the slice from its neighbours
     t1w_grid = t1w_volume.grid
     warnings: tuple[str, ...] = ()
     if t1w_info is not None and stir_info is not None:
