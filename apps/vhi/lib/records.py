@@ -96,7 +96,7 @@ def has_shape(value: Any, shape: Any) -> bool:
         absent.
     """
     if isinstance(shape, dict):
-        absent = {name: [] if isinstance(one, list) else None for name, one in shape.items()}
+        absent: dict[str, Any] = {name: [] if isinstance(one, list) else None for name, one in shape.items()}
         return isinstance(value, dict) and all(has_shape({**absent, **value}[name], one) for name, one in shape.items())
     if isinstance(shape, list):
         return isinstance(value, list) and all(has_shape(one, shape[0]) for one in value)
