@@ -30,14 +30,14 @@ MAY: dict[str, set[str]] = {
     "accept": set(),
     "multipart": set(),
     "unpacking": {"psutil", "lib.errors"},
-    "tables": {"lib.errors"},
+    "csv_tables": {"lib.errors"},
     "core": {*CORE, "lib.absent", "lib.errors", "lib.core"},
     # monai and torch in monai_step and map_transforms alone
     "post_transforms": {"numpy", "yaml", "monai", "torch", "lib.core", "lib.errors", "lib.post_transforms"},
     # monai and torch in surfaces alone
     "evaluation": {"numpy", "monai", "torch", "lib.cohort", "lib.core", "lib.errors", "lib.evaluation"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
-    "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort", "lib.tables"},
+    "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort", "lib.csv_tables"},
     "cleaning": {"numpy", "scipy", "sklearn", "safetensors", "lib.core", "lib.errors", "lib.versions", "lib.cleaning"},
     # no torch: lib.nets.weights alone, for a version without an engine file
     "engine": {
@@ -130,7 +130,7 @@ MAY: dict[str, set[str]] = {
         "lib.training",
         "lib.versions",
         "lib.retraining",
-        "lib.tables",
+        "lib.csv_tables",
     },
     "bundles": {
         "numpy",
@@ -198,7 +198,7 @@ MAY: dict[str, set[str]] = {
         "lib.errors",
         "lib.files",
         "lib.studies",
-        "lib.tables",
+        "lib.csv_tables",
     },
     "pacs": {
         # which failure of requests it was
@@ -255,7 +255,7 @@ MAY: dict[str, set[str]] = {
         # doubts about a region before it is kept, and what became of it
         "lib.retraining",
         "lib.service",
-        "lib.tables",
+        "lib.csv_tables",
     },
     # MONAI Label adapters: they translate, and compute nothing
     "infers": {"monailabel", "lib.core", "lib.errors", "lib.service", "lib.studies", "lib.datastores", "lib.infers"},

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..csv_tables import parse_table_text, read_table_text
 from ..errors import InputError
 from ..studies.pairing import CASE_ID, find_cases
-from ..tables import parse_table_text, read_table_text
 
 if TYPE_CHECKING:
     from ..studies.nifti_geometry import Form

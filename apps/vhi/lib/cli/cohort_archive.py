@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..cohort.table import EMPTY, VISITS, Reading, parse_tables
 from ..core.volume import Mask
+from ..csv_tables import read_table_text
 from ..errors import InputError
 from ..pacs.archive_cases import PacsConfig
 from ..pacs.archive_readings import ArchivedReading, fetch_readings
@@ -14,7 +15,6 @@ from ..pacs.client import Archive, checked_url
 from ..pacs.start import PASSWORD, USER, login_environment
 from ..studies.nifti import read_mask
 from ..studies.reader_masks import PassedOver
-from ..tables import read_table_text
 from .cohort_input import CohortInput, StoredMask, passed_over_note
 
 

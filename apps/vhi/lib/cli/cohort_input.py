@@ -15,6 +15,7 @@ from ..core.chain import PAPER, RecordedChain
 from ..core.proposal import Stage
 from ..core.stages import NAMES
 from ..core.volume import Mask, Volume
+from ..csv_tables import read_table_text
 from ..errors import InputError
 from ..readings.data_folder import FORMAT_FILE
 from ..readings.finished import FinishedReading, finished_readings
@@ -22,7 +23,6 @@ from ..readings.reviews import classes_of_cases
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import PassedOver, ReaderMask, find_reader_masks, find_stir, passed_over, read_inflammation
 from ..studies.registration import placed, reoriented
-from ..tables import read_table_text
 
 DATA_FOLDER = ".vhi"
 

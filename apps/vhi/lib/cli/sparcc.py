@@ -62,9 +62,9 @@ def check(
     A wrong cell is refused by row and column; a case without a single filled-in cell is not scored yet, never 0.
     """
     from ..cohort.score_sheets import Scored, read_sheets, scores_table
+    from ..csv_tables import read_table_text
     from ..errors import InputError
     from ..files import check_output_file, write_atomically
-    from ..tables import read_table_text
 
     if out is not None:
         check_output_file(out)

@@ -8,8 +8,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..csv_tables import parse_table_text
 from ..errors import InputError
-from ..tables import parse_table_text
 from .sparcc import COLUMNS, N_SLICES, SparccSheet, empty_rows, sheet_from_rows
 
 IDENTITY = ("reader", "reading", "case", "slice")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
+from ..csv_tables import parse_table_text
 from ..errors import InputError
-from ..tables import parse_table_text
 
 _Value = TypeVar("_Value", float, str)
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from ..csv_tables import parse_table_text, read_table_text
 from ..errors import DamagedError, InputError
 from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
-from ..tables import parse_table_text, read_table_text
 
 Side = Literal["train", "holdout"]
 FILE, PATIENTS = "holdout.json", "patients.csv"

@@ -23,6 +23,7 @@ from ..core.numbers import plain
 from ..core.pipeline import VhiResult
 from ..core.segment_names import INFLAMMATION
 from ..core.volume import Mask, Volume
+from ..csv_tables import parse_table_text, read_table_text
 from ..errors import GridMismatchError, InputError, NotFoundError, VhiError
 from ..followup import NUMBERS, EarlierVisit, compare_with_earlier, lay_over
 from ..readings.checking import check_report
@@ -33,7 +34,6 @@ from ..retraining.holdout import PATIENTS, patients_of_table
 from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment, align, moved_mask, moved_volume
 from ..studies.pairing import Case
-from ..tables import parse_table_text, read_table_text
 from .cases import Cases
 from .memory_cache import LastUsed
 from .scans import Scans

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lib.csv_tables import parse_table_text, read_table_text
 from lib.errors import InputError
-from lib.tables import parse_table_text, read_table_text
 
 HEADER, ROWS = ("case", "vhi_mm3"), [(2, {"case": "A", "vhi_mm3": "1.5"}), (4, {"case": "B, left", "vhi_mm3": ""})]
 
