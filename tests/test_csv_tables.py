@@ -30,6 +30,11 @@ def test_a_blank_line_before_the_header_counts_as_a_row_and_says_nothing_of_the_
     assert parse_table_text("\n;\ncase;date\nA;1,5\n", "t.csv").lines == ((4, ("A", "1,5")),)
 
 
+def test_what_is_quoted_in_the_header_separates_nothing_and_line_breaks_in_a_cell_are_its_own():
+    table = parse_table_text('case,patient,"a; b; c; d"\nA,p1,"two\nlines"\n', "t.csv")
+    assert (table.header, table.lines) == (("case", "patient", "a; b; c; d"), ((2, ("A", "p1", "two\nlines")),))
+
+
 def test_short_rows_are_taken_where_the_caller_says_so():
     assert parse_table_text("a,b\n1\n", "t.csv", may_be_short=True).lines == ((2, ("1", "")),)
 

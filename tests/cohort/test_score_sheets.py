@@ -66,5 +66,9 @@ def test_a_cell_too_many_and_a_column_twice_are_refused_and_not_passed_over():
     rows[3] += ",1"
     with pytest.raises(InputError, match=r"s\.csv, row 4: 18 cells, the header has 17"):
         read_sheets("\n".join(rows), "s.csv")
+    rows = text.splitlines()
+    rows[4] = ",".join([*rows[4].split(",")[:-2], "7", ""])
+    with pytest.raises(InputError, match=r"s\.csv, row 6, column .*: found '7'"):
+        read_sheets("\n".join([*rows[:2], "", *rows[2:]]), "s.csv")
     with pytest.raises(InputError, match="the column left_depth is there twice"):
         read_sheets(text.replace("scan_slice", "left_depth"), "s.csv")

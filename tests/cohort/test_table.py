@@ -83,6 +83,8 @@ def test_semicolons_tabs_and_a_byte_order_mark_are_read_too():
         (f"subject,reader\n{'x' * 81},a\n", "row 2, column subject: .*at most 80"),
         ("subject,reader,vhi_mm3\nS1,a,1e13\n", "column vhi_mm3: found '1e13'"),
         ("", "is empty"),
+        ("subject,reader,vhi_mm3\n", "is empty"),
+        ("\nsubject,size\n", "t.csv, row 2, column 2: 'size' is no column"),
         ("subject,reader,\nS1,a,5\n", "row 1, column 3: '' is no column"),
         ('subject,reader\n"S1,a\n', "is not a CSV table"),
     ],

@@ -175,14 +175,18 @@ def test_inputs_that_do_not_belong_together_are_refused():
         )
 
 
-def test_slices_that_t1w_does_not_show_are_warned_of_where_no_region_lies():
+def test_slices_that_t1w_does_not_show_are_warned_of_where_the_region_reaches_up_to_them():
     scan = pair(np.random.default_rng(3))
     blank = Volume(scan.t1w.data.copy(), scan.t1w.grid, "T1W 1")
     blank.data[:, :, -1] = 0
-    region = Mask(scan.disease_region.data.copy(), scan.t1w.grid, "disease region")
-    region.data[:, :, -1] = True
-    assert not any("T1W 1 is blank" in warning for warning in measured(replace(scan, t1w=blank, disease_region=region)).warnings)
-    region.data[:, :, -1] = False
-    warnings = measured(replace(scan, t1w=blank, disease_region=region)).warnings
-    number = scan.t1w.grid.shape[2]
-    assert any(f"T1W 1 is blank in slices that {scan.stir.name} shows (number {number})" in warning for warning in warnings)
+
+    def warned(*slices: int) -> list[str]:
+        region = Mask(scan.disease_region.data.copy(), scan.t1w.grid, "disease region")
+        region.data[:, :, -2:] = False
+        region.data[:, :, list(slices)] = True
+        result = measured(replace(scan, t1w=blank, disease_region=region))
+        return [warning for warning in result.warnings if "T1W 1 is blank" in warning]
+
+    assert warned() == warned(-2, -1) == []
+    (sentence,) = warned(-2)
+    assert f"in slices that {scan.stir.name} shows (number {scan.t1w.grid.shape[2]})" in sentence

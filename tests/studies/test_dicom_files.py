@@ -221,6 +221,7 @@ def test_padding_is_as_dark_as_the_darkest_pixel_beside_it(folder, value, limit,
         ([[65535, 65535]], 65535, None, [[0, 0]]),  # a slice of padding alone is blank, and no bright one
         ([[0, 5], [100, 65000]], -10, 3, [[0, 5], [100, 65000]]),  # a range that no unsigned pixel can have
         ([[48, 200]], 63536, None, [[48, 200]]),
+        ([[100, 65535]], 65535, 0, [[100, 100]]),  # a limit that a tool filled in
         ([[48, 200]], 200, None, [[48, 48]]),
         ([[0, 200]], 0, None, [[0, 200]]),
     ],

@@ -13,7 +13,7 @@ from lib.core.volume import Grid, Volume
 from lib.errors import GridMismatchError, InputError, SettingsError
 from lib.studies.dicom_pairing import read_study
 from lib.studies.pairing_rules import read_rules
-from lib.studies.registration import LEAST_COVERAGE, coverage, reoriented, resampled
+from lib.studies.registration import LEAST_COVERAGE, coverage, on_grid_of, reoriented, resampled
 from lib.studies.scan_pair import ScanPair
 from mrseries import mr_series
 
@@ -271,3 +271,13 @@ def test_series_named_one_by_one_must_show_one_place_too(study):
     study.add("t1", T1W, away)
     with pytest.raises(GridMismatchError, match=r"covers \d+% of STIR \(stir\) \(needed 50%\)"):
         read_pair(study.folder / "t1", study.folder / "stir")
+
+
+def test_a_blank_slice_is_refused_before_its_neighbours_could_fill_it():
+    data = np.full((8, 8, 12), 100.0)
+    data[:, :, 2] = 0
+    t1w = Volume(data, Grid(data.shape, np.diag([1.0, 1.0, 3.0, 1.0])), "T1W")
+    shifted = np.diag([1.0, 1.0, 3.0, 1.0])
+    shifted[2, 3] = 1.5
+    with pytest.raises(InputError, match=r"T1W has blank slices \(number 3 of 12"):
+        on_grid_of(t1w, Volume(data, Grid(data.shape, shifted), "STIR"))

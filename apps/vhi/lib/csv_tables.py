@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +24,15 @@ class CsvTable:
         How messages call it.
     header : tuple of str
         Names of the columns, in lower case and without spaces around; each once.
+    header_row : int
+        The header's number, as of `lines`.
     lines : tuple of (int, tuple of str)
         Each row's number as a spreadsheet counts (the first line is 1), and its cells without spaces around, one a column.
     """
 
     name: str
     header: tuple[str, ...]
+    header_row: int
     lines: tuple[tuple[int, tuple[str, ...]], ...]
 
     def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
@@ -73,14 +77,13 @@ def parse_table_text(text: str, name: str, *, may_be_short: bool = False) -> Csv
     Raises
     ------
     InputError
-        By row: no such table, nothing in it, a column that is there twice, or a row with cells too many or too few.
+        No such table, or nothing in it; by row: a column that is there twice, cells too many or too few.
     """
     lines = _lines(text, name)
     if not lines:
         raise InputError(f"{name} is empty; a table with a header is needed.")
     header = tuple(cell.lower() for cell in lines[0][1])
-    while len(header) > 1 and not any(any(cells[len(header) - 1 :]) for _, cells in lines):
-        header = header[:-1]
+    header = header[: max(n for _, cells in lines for n, cell in enumerate(cells, start=1) if cell)]
     for column in header:
         if column and header.count(column) > 1:
             raise InputError(f"{name}, row {lines[0][0]}: the column {column} is there twice; keep one.")
@@ -95,13 +98,14 @@ def parse_table_text(text: str, name: str, *, may_be_short: bool = False) -> Csv
                 f"{name}, row {number}: {len(cells)} cells, the header has {len(header)}; check its separators and quotes."
             )
         rows.append((number, tuple(cells)))
-    return CsvTable(name, header, tuple(rows))
+    return CsvTable(name, header, lines[0][0], tuple(rows))
 
 
 def _lines(text: str, name: str) -> list[tuple[int, list[str]]]:
     """The numbered lines that are not blank, as cells without spaces around."""
     source = io.StringIO(text.removeprefix("\ufeff"), newline=None)  # \r\n and \r are read as \n
-    first = next((line for line in source if line.strip()), "")
+    # where a cell's text is quoted, its commas separate nothing
+    first = re.sub(r'"[^"]*"', "", next((line for line in source if line.strip()), ""))
     source.seek(0)
     try:
         lines = csv.reader(source, delimiter=max(",;\t", key=first.count), strict=True)

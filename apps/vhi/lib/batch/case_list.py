@@ -141,9 +141,9 @@ def parse_cases(text: str, name: str, folder: Path) -> tuple[BatchCase, ...]:
     table = parse_table_text(text, name)
     for column in table.header:
         if column not in COLUMNS:
-            raise InputError(f"{name}, row 1: the column {column!r} is unknown; known are {', '.join(COLUMNS)}.")
+            raise InputError(f"{name}, row {table.header_row}: the column {column!r} is unknown; known are {', '.join(COLUMNS)}.")
     if "case" not in table.header:
-        raise InputError(f"{name}, row 1: there is no column case; it names the result folder of each scan.")
+        raise InputError(f"{name}, row {table.header_row}: there is no column case; it names the result folder of each scan.")
     cases: dict[str, BatchCase] = {}
     for number, cells in table.rows():
         case = _case(cells, f"{name}, row {number}", folder)

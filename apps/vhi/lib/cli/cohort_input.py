@@ -233,8 +233,6 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept
     if source.is_dir():
         given.inputs.insert(0, ("folder", source))
         readings = _read_folder(source, given)
-    elif not given.table.visits:
-        raise InputError(f"{source.name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
     # a data folder passed as such holds copies of scans under aliases, and no scans of its own
     own = source if source.is_dir() and not (source / FORMAT_FILE).is_file() else None
     places = [place for place in (scans, own) if place is not None]

@@ -74,7 +74,9 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
     table = parse_table_text(text, name, may_be_short=True)
     missing = [column for column in (*IDENTITY, *COLUMNS) if column not in table.header]
     if missing:
-        raise InputError(f"{name}, row 1: there is no column {missing[0]}; fill in a sheet that `sparcc create` made.")
+        raise InputError(
+            f"{name}, row {table.header_row}: there is no column {missing[0]}; fill in a sheet that `sparcc create` made."
+        )
     numbers, rows = [number for number, _ in table.lines], [row for _, row in table.rows()]
     scored: list[Scored] = []
     row_of: dict[tuple[str, int, str], int] = {}
@@ -93,8 +95,8 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
         row_of[who] = first_row
         block = rows[start:end]
         empty = all(not row[column] for row in block for column in COLUMNS)
-        first_slice = _first_slice(block, name, first_row)
-        scored.append(Scored(*who, None if empty else sheet_from_rows(block, name, first_row), first_slice))
+        first_slice = _first_slice(block, name, numbers[start:end])
+        scored.append(Scored(*who, None if empty else sheet_from_rows(block, name, numbers[start:end]), first_slice))
         start = end
     return tuple(scored)
 
@@ -110,7 +112,7 @@ def scores_table(scored: Sequence[Scored]) -> str:
     return text.getvalue()
 
 
-def _first_slice(rows: Sequence[dict[str, str]], name: str, first_row: int) -> int | None:
+def _first_slice(rows: Sequence[dict[str, str]], name: str, numbers: Sequence[int]) -> int | None:
     """Of the column `scan_slice`, which is optional: six consecutive slices, or nothing in any row."""
     cells = [row.get(SCAN_SLICE, "").strip() for row in rows]
     if not any(cells):
@@ -119,7 +121,7 @@ def _first_slice(rows: Sequence[dict[str, str]], name: str, first_row: int) -> i
         good = cell.isascii() and cell.isdigit() and 1 <= int(cell) <= 1000
         if not good or (n and int(cell) != int(cells[0]) + n):
             raise InputError(
-                f"{name}, row {first_row + n}, column {SCAN_SLICE}: found {cell[:40]!r}; needed are {N_SLICES} consecutive "
+                f"{name}, row {numbers[n]}, column {SCAN_SLICE}: found {cell[:40]!r}; needed are {N_SLICES} consecutive "
                 "slices of the scan, from 1, or nothing in any row of the scan."
             )
     return int(cells[0])

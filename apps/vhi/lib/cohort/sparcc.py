@@ -70,7 +70,7 @@ def empty_rows() -> list[dict[str, str]]:
     return [{"slice": str(k + 1), **dict.fromkeys(COLUMNS, "")} for k in range(N_SLICES)]
 
 
-def sheet_from_rows(rows: Sequence[Mapping[str, str]], name: str, first_row: int = 2) -> SparccSheet:
+def sheet_from_rows(rows: Sequence[Mapping[str, str]], name: str, numbers: Sequence[int] | None = None) -> SparccSheet:
     """Check a filled-in sheet.
 
     Parameters
@@ -79,8 +79,8 @@ def sheet_from_rows(rows: Sequence[Mapping[str, str]], name: str, first_row: int
         Cells by column, as text: `slice` 1 to 6, each once, and 0 or 1 in every one of `COLUMNS`. Other columns are ignored.
     name : str
         How messages call it.
-    first_row : int
-        The number by which messages call the first of `rows`; 2 in a file with a header.
+    numbers : sequence of int, optional
+        By which messages call the rows; from 2 when absent, as below a header.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def sheet_from_rows(rows: Sequence[Mapping[str, str]], name: str, first_row: int
         joint without oedema. A sheet that is not filled in has no score; it is refused, not counted as 0.
     """
     by_slice: dict[int, tuple[int, Mapping[str, str]]] = {}
-    for number, row in enumerate(rows, start=first_row):
+    for number, row in zip(range(2, 2 + len(rows)) if numbers is None else numbers, rows, strict=True):
         cell = row.get("slice", "").strip()
         if cell not in {str(k + 1) for k in range(N_SLICES)}:
             raise _refusal(name, number, "slice", cell, f"a slice from 1 to {N_SLICES}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
-from ..csv_tables import parse_table_text
+from ..csv_tables import CsvTable, parse_table_text
 from ..errors import InputError
 
 _Value = TypeVar("_Value", float, str)
@@ -219,7 +219,9 @@ def parse_table(text: str, name: str, cases: Mapping[str, tuple[str, str]] | Non
         By row (as a spreadsheet counts: the header is row 1) and column: what was found and what is needed.
     """
     given = parse_table_text(text, name)
-    _check_header(given.header, name)
+    _check_header(given)
+    if not given.lines:
+        raise InputError(f"{name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
     if len(given.lines) > MOST_ROWS:
         raise InputError(f"{name} has {len(given.lines)} rows; at most {MOST_ROWS} are read. Split the table.")
     gathered = _Gathered(name, cases or {})
@@ -357,16 +359,16 @@ def _both(a: Mapping[str, _Value], b: Mapping[str, _Value], whose: str) -> dict[
     return {**a, **b}
 
 
-def _check_header(header: Sequence[str], name: str) -> None:
-    known = (*IDENTITY, *NUMBERS, *WORDS, *FACTS, *DATES)
-    for n, column in enumerate(header, start=1):
+def _check_header(table: CsvTable) -> None:
+    known, where = (*IDENTITY, *NUMBERS, *WORDS, *FACTS, *DATES), f"{table.name}, row {table.header_row}"
+    for n, column in enumerate(table.header, start=1):
         if column not in known:
             raise InputError(
-                f"{name}, row 1, column {n}: {_shown(column)} is no column of a cohort table; known are "
-                f"{', '.join(known)}. Rename or remove it."
+                f"{where}, column {n}: {_shown(column)} is no column of a cohort table; known are {', '.join(known)}. Rename or "
+                "remove it."
             )
-    if "subject" not in header and "case" not in header:
-        raise InputError(f"{name}, row 1: there is no column subject (nor case); add it, see docs/cohort.md.")
+    if "subject" not in table.header and "case" not in table.header:
+        raise InputError(f"{where}: there is no column subject (nor case); add it, see docs/cohort.md.")
 
 
 class _Gathered:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError, NormalBoneError
 from .anatomy import Anatomy, ZoneExtent, anatomy_of, zone_extents
 from .box import box_of
+from .caution import Caution
 from .contrast import check_contrasts
 from .disease_region import DiseaseRegion, Member, segment_disease_region
 from .interval import Interval, NoInterval, NumberBasis, interval_of
@@ -268,17 +269,24 @@ def prepare_scan(
     )
 
 
-def _unseen_slices(t1w: Volume, stir: Volume, region: Mask) -> tuple[str, ...]:
-    """A warning where the last slices of T1W are blank, those of STIR are not, and so no region lies there."""
-    slices = np.setdiff1d(blank_slices(t1w), blank_slices(stir))
-    slices = slices[~region.data[:, :, slices].any(axis=(0, 1))]
+def _unseen_slices(t1w: Volume, stir: Volume, region: Mask) -> tuple[Caution, ...]:
+    """A warning where the last slices of T1W are blank, those of STIR are not, and the region reaches up to them."""
+    blank = blank_slices(t1w)
+    if not blank.size:
+        return ()
+    held = region.data.any(axis=(0, 1))
+    shown = np.setdiff1d(np.arange(len(held)), blank)
+    first, last = shown[0], shown[-1]
+    ends = blank[((blank < first) & held[first]) | ((blank > last) & held[last])]
+    slices = np.setdiff1d(ends, [*blank_slices(stir), *np.flatnonzero(held)])
     if not slices.size:
         return ()
     which = ", ".join(str(k + 1) for k in slices[:10])
-    return (
+    sentence = (
         f"{t1w.name} is blank in slices that {stir.name} shows (number {which}): no disease region can be found there, and their "
-        "inflammation is not counted.",
+        "inflammation is not counted."
     )
+    return (Caution(sentence, "coverage"),)
 
 
 def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:

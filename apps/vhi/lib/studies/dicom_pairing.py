@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.volume import Grid, check_no_slice_is_blank
+from ..core.volume import Grid
 from ..errors import InputError
 from .dicom_content import find_series, series_of
 from .dicom_contrasts import Doubts, doubts_of
@@ -101,7 +101,6 @@ def read_study(
         t1w, stir, pairing_notes = find_pair(study, rules or PairingRules(), stir_uid, t1w_uid)
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
-        check_no_slice_is_blank(t1w_volume)
         t1w_grid = t1w_volume.grid
         t1w_volume, warnings = on_grid_of(t1w_volume, stir_volume)
     except BaseException:

@@ -425,7 +425,7 @@ def _without_padding(stored: np.ndarray, frame: Frame) -> np.ndarray:
     """
     try:
         value, limit = int(frame.get("PixelPaddingValue")), frame.get("PixelPaddingRangeLimit")
-        low, high = sorted((value, value if limit is None else int(limit)))
+        low, high = sorted((value, int(limit) if limit else value))
     except (TypeError, ValueError):
         return stored
     possible, every = np.iinfo(stored.dtype), 1 << 8 * stored.dtype.itemsize

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ..core.planes import TOLERANCE_VOXELS
-from ..core.volume import GRID_TOLERANCE_MM, Grid, Mask, Volume, grid_distance_mm
+from ..core.volume import GRID_TOLERANCE_MM, Grid, Mask, Volume, check_no_slice_is_blank, grid_distance_mm
 from ..errors import GridMismatchError
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def on_grid_of(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
     ------
     GridMismatchError
         It covers too little of the other.
+    InputError
+        It would be resampled, and a slice between others is blank.
     """
     if turn_between(volume.grid, onto.grid) is not None:
         return reoriented(volume, onto.grid), ()
@@ -153,6 +155,7 @@ def on_grid_of(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
             f"{volume.name} covers {covered:.0%} of {onto.name} (needed {LEAST_COVERAGE:.0%}), so it cannot be resampled; "
             "pass series of one visit that show the same place."
         )
+    check_no_slice_is_blank(volume)  # its neighbours would fill it
     missing = "" if covered >= 0.995 else f" It covers {covered:.0%} of it; beyond, no disease region can be found."
     return resampled(volume, onto.grid), (
         f"{volume.name} ({_shown(volume.grid)}) was resampled onto the grid of {onto.name} ({_shown(onto.grid)}) by linear "

@@ -49,7 +49,6 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     """
     t1w_volume, t1w_info = read_scan(t1w, "T1W", form)
     stir_volume, stir_info = read_scan(stir, "STIR", form)
-    check_no_slice_is_blank(t1w_volume)  # before a resampling fills the slice from its neighbours
     t1w_grid = t1w_volume.grid
     warnings: tuple[str, ...] = ()
     if t1w_info is not None and stir_info is not None:
@@ -59,6 +58,7 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
         warnings = (*warnings, *more)
     else:
         t1w_volume = reoriented(t1w_volume, stir_volume.grid)
+    check_no_slice_is_blank(t1w_volume)
     files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
     notes = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
     return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*notes, *warnings), t1w_grid)
