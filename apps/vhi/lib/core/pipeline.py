@@ -274,7 +274,7 @@ def _unseen_slices(t1w: Volume, stir: Volume, region: Mask) -> tuple[Caution, ..
     blank = blank_slices(t1w)
     if not blank.size:
         return ()
-    held = region.data.any(axis=(0, 1))
+    held: np.ndarray = np.any(region.data, axis=(0, 1))
     shown = np.setdiff1d(np.arange(len(held)), blank)
     first, last = shown[0], shown[-1]
     ends = blank[((blank < first) & held[first]) | ((blank > last) & held[last])]
