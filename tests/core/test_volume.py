@@ -8,6 +8,7 @@ from lib.core.volume import (
     Grid,
     Mask,
     Volume,
+    check_no_bright_padding,
     check_no_slice_is_blank,
     check_same_grid,
     check_slices_last,
@@ -126,6 +127,17 @@ def test_blank_slices_at_the_ends_are_refused_where_a_region_lies_in_them():
     region[1, 1, 4] = True
     with pytest.raises(InputError, match=r"number 5 of 5"):
         check_no_slice_is_blank(scan, Mask(region, scan.grid))
+
+
+def test_corners_far_brighter_than_all_else_are_padding_and_refused():
+    data = np.random.default_rng(0).uniform(0, 900, (40, 40, 5))
+    data[0, 0] = 900  # saturated fat is no padding
+    check_no_bright_padding(Volume(data, Grid(data.shape, OBLIQUE), "STIR 1"))
+    data[20, 20, 2] = 65535  # nor is a vessel
+    check_no_bright_padding(Volume(data, Grid(data.shape, OBLIQUE), "STIR 1"))
+    data[:2, -2:] = 65535
+    with pytest.raises(InputError, match=r"STIR 1 has 21 voxels of 65535, in the corners of its slices too"):
+        check_no_bright_padding(Volume(data, Grid(data.shape, OBLIQUE), "STIR 1"))
 
 
 def test_a_slice_with_one_other_voxel_is_not_blank():

@@ -18,6 +18,8 @@ from ..errors import GridMismatchError, InputError
 GRID_TOLERANCE_MM = 0.5
 # along the slice axis voxels are longer than this many times those in the slices; below it a scan has no slices to speak of
 _SLICES_APART = 1.5
+# corners of a slice show air, or at most fat
+_PADDING_ABOVE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +193,26 @@ def check_no_slice_is_blank(volume: Volume, region: Mask | None = None) -> None:
             f"{volume.name} has blank slices (number {which} of {volume.grid.shape[2]}: every voxel is 0), so their "
             "inflammation is lost: a transfer or a write ended early, or it was resampled from fewer slices. Export or copy the "
             "scan again, or cut both scans to the slices that it shows."
+        )
+
+
+def check_no_bright_padding(volume: Volume) -> None:
+    """Refuse a scan whose corners hold one value far above all others: padding that a conversion handed out as signal.
+
+    Raises
+    ------
+    InputError
+        With the value, and how many voxels have it.
+    """
+    value = volume.data[:: volume.grid.shape[0] - 1 or 1, :: volume.grid.shape[1] - 1 or 1].max()
+    if value < volume.data.max():
+        return
+    others = volume.data[volume.data < value]
+    if others.size and value > _PADDING_ABOVE * np.percentile(others, 99.9):
+        raise InputError(
+            f"{volume.name} has {volume.data.size - others.size} voxels of {value:g}, in the corners of its slices too and over "
+            f"{_PADDING_ABOVE} times as bright as nearly all others: padding that a conversion kept as signal. Set them to 0, or "
+            "pass the DICOM series."
         )
 
 
