@@ -16,7 +16,7 @@ from .box import box_of
 from .normalise import NetworkFrame, normalise_t1w
 from .protocol import members_for, spacing_of
 from .runs import grouped_runs
-from .volume import Mask, Volume, check_no_bright_padding, check_no_slice_is_blank, check_slices_last
+from .volume import Mask, Volume, check_scan
 
 # (K, H, W) float32 normalised slices, hung as in lib.core.normalise, to (K, H, W) float32 probabilities
 Member = Callable[[np.ndarray], np.ndarray]
@@ -84,7 +84,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     ModelError
         No member was given, or one answers with another shape.
     InputError
-        Slices lie along another axis than K, or are blank between others; padding that was kept as signal.
+        T1W cannot be measured as it lies: `check_scan`.
     DiseaseRegionError
         Nothing is left.
 
@@ -95,9 +95,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     """
     if not members:
         raise ModelError("No network was given to find the disease region; pass the members of an ensemble, or a mask.")
-    check_slices_last(t1w)
-    check_no_slice_is_blank(t1w)
-    check_no_bright_padding(t1w)
+    check_scan(t1w)
     members = members_for(members, t1w.grid)
     frame = NetworkFrame.of(t1w, spacing_of(members))
     slices = frame.slices(normalise_t1w(t1w))

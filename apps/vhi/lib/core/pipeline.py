@@ -29,15 +29,7 @@ from .stability import FEWEST_SLICES, Stability, stability_of
 from .stir_quality import stir_warnings
 from .thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER, Thresholds, thresholds_from
 from .touching import TouchingVoxels, in_slices
-from .volume import (
-    Mask,
-    Volume,
-    blank_slices,
-    check_no_bright_padding,
-    check_no_slice_is_blank,
-    check_same_grid,
-    check_slices_last,
-)
+from .volume import Mask, Volume, blank_slices, check_no_slice_is_blank, check_same_grid, check_scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,10 +248,8 @@ def prepare_scan(
 ) -> PreparedScan:
     """All of `measure_vhi` that no setting changes; its parameters and errors are those of `measure_vhi`."""
     check_same_grid(t1w, stir)
-    check_slices_last(stir)
-    check_no_slice_is_blank(t1w)
-    for scan in (t1w, stir):
-        check_no_bright_padding(scan)
+    for scan in (stir, t1w):
+        check_scan(scan)
     contrast_warnings = (*check_contrasts(t1w, stir), *stir_warnings(t1w, stir))
     region = _disease_region(t1w, stir, members, disease_region)
     check_no_slice_is_blank(stir, region.mask)

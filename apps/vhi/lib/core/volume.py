@@ -145,6 +145,19 @@ def slice_axis(grid: Grid) -> int:
     return axis if grid.spacing_mm[axis] > _SLICES_APART * within else 2
 
 
+def check_scan(scan: Volume) -> None:
+    """Refuse a scan that cannot be measured, or learnt, as it lies.
+
+    Raises
+    ------
+    InputError
+        Slices along another axis than K, or blank between others; padding that was kept as signal.
+    """
+    check_slices_last(scan)
+    check_no_slice_is_blank(scan)
+    check_no_bright_padding(scan)
+
+
 def check_slices_last(image: Volume | Mask) -> None:
     """Refuse an array whose slices lie along another axis than K: what counts pixels within slices would count across them.
 

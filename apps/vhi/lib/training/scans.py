@@ -11,7 +11,7 @@ import numpy as np
 from ..core.disease_region import Member, drop_small_pieces, probability_of
 from ..core.normalise import NetworkFrame, normalise_t1w
 from ..core.protocol import members_for, spacing_of
-from ..core.volume import Mask, Volume, check_no_slice_is_blank, check_same_grid, check_slices_last
+from ..core.volume import Mask, Volume, check_same_grid, check_scan
 from ..errors import InputError
 from ..files import write_atomically
 from ..studies.labelled import LabelledCase
@@ -23,8 +23,7 @@ PSEUDO_LABELS = "pseudo_labels"
 
 def read_t1w(case: LabelledCase) -> Volume:
     t1w = read_volume(case.t1w, f"T1W {case.case_id}")
-    check_slices_last(t1w)
-    check_no_slice_is_blank(t1w)
+    check_scan(t1w)
     return t1w
 
 
