@@ -25,16 +25,17 @@ DRAWN_ON = ("vhi", "vhi_clean", "normal_bone_clicks")
 
 def add_inference(api: FastAPI, context: ServerContext) -> None:
     """Information, inference, next sample."""
-    known: dict[str, tuple[float, bytes]] = {}
+    known: dict[tuple[str, int], tuple[float, bytes]] = {}
 
     def information() -> bytes:
-        # clients ask for it before every action; half a second old is new enough, and leaves the processor to inference
-        who = current_identity().name or ""
-        made, content = known.get(who, (0.0, b""))
+        # clients ask for it before every action; half a second old is new enough where nothing was saved since, and leaves the
+        # processor to inference
+        key = current_identity().name or "", context.save.ended
+        made, content = known.get(key, (0.0, b""))
         if time.monotonic() - made > INFO_AGE_S:
             content = json_text(context.app.info()).encode()
             known.clear()
-            known[who] = time.monotonic(), content
+            known[key] = time.monotonic(), content
         return content
 
     @api.get("/info/", tags=["App"], summary="Models, their options, strategies, counts of cases")

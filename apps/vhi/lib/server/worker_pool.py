@@ -39,6 +39,7 @@ class WorkerPool:
     def __init__(self, name: str, workers: int, queue: int, *, nice: int = 0) -> None:
         self._room = workers + queue
         self._jobs: set[Future[Any]] = set()
+        self._ended = 0
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(workers, f"vhi-{name}", initializer=_stand_back, initargs=(nice,))
 
@@ -63,6 +64,12 @@ class WorkerPool:
         """Jobs waiting or at work."""
         with self._lock:  # a job may be at work before `submit` has noted it
             return len(self._jobs)
+
+    @property
+    def ended(self) -> int:
+        """Jobs that ended so far; one whose result was handed out is among them."""
+        with self._lock:
+            return self._ended
 
     async def run(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]], timeout_s: float) -> T:
         """The result of the work, unless `gone` returns first.
@@ -97,6 +104,7 @@ class WorkerPool:
     def _forget(self, job: Future[Any]) -> None:
         with self._lock:
             self._jobs.discard(job)
+            self._ended += 1
 
 
 def _stand_back(nice: int) -> None:
