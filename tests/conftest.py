@@ -73,9 +73,7 @@ def disk_not_waited_for() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def phantoms_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A folder for all processes of the run, see `phantoms_once.py`."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "phantoms-made-once"
-    folder.mkdir(exist_ok=True)
+    folder = folder_of_run(tmp_path_factory, "phantoms-made-once")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(phantoms_once.FOLDER, str(folder))
         yield
@@ -84,7 +82,15 @@ def phantoms_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 @pytest.fixture(scope="session")
 def made_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the gate's phantoms are kept, see `pooling.small_reference`."""
-    return tmp_path_factory.mktemp("made-phantoms")
+    return folder_of_run(tmp_path_factory, "made-phantoms")
+
+
+def folder_of_run(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    """One folder for all processes of the run."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,9 @@ import pytest
 
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid
-from lib.phantom.study import PhantomStudy, make_phantom
+from lib.phantom.study import PhantomStudy
 from lib.retraining.phantom_regression import REFERENCE_SEEDS, Scan
+from phantoms_once import phantom_once
 
 TESTS = Path(__file__).parent
 PHANTOMS = "VHI_TESTS_PHANTOMS"
@@ -30,7 +31,7 @@ SHAPE = (112, 112, 9)
 
 def fine_phantom(seed: int, shape: tuple[int, int, int] = SHAPE) -> PhantomStudy:
     """A phantom of a body so small that its pixels are those of the networks, which else would see three times as many each way."""
-    study = make_phantom(seed, shape)
+    study = phantom_once(seed, shape)
     to_fine = np.diag([*(TRAINING_PIXEL_SPACING_MM / np.array(study.grid.spacing_mm[:2])), 1.0, 1.0])
     grid = Grid(study.grid.shape, study.grid.affine @ to_fine)
     parts = ("t1w", "stir", "disease_region", "normal_bone", "vessels")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import batchwork
-from lib.batch import fork_server
+from lib import fork_server
 from lib.batch.batch_folder import sweep
 from lib.batch.case_list import BatchCase
 from lib.batch.workers import cluster_workers, local_workers, run_cases
@@ -140,7 +140,7 @@ def _add_up(count: int) -> int:
     return sum(n % 7 for n in range(count))
 
 
-APP = str(Path(fork_server.__file__).parents[2])
+APP = str(Path(fork_server.__file__).parents[1])
 
 
 def ran(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -151,7 +151,7 @@ def ran(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 ORIGINS = """
 import os, sys
-from lib.batch import fork_server
+from lib import fork_server
 from lib.batch.workers import local_workers
 
 def origin():
@@ -168,7 +168,7 @@ print(ready, threads, server != os.getpid(), "pandas" in sys.modules)
 INTERRUPTED = """
 import os, signal, time
 from multiprocessing.forkserver import _forkserver
-from lib.batch import fork_server
+from lib import fork_server
 
 try:
     fork_server.begin("cli.batch_imports")
@@ -223,7 +223,7 @@ def test_ctrl_c_while_workers_start_ends_them_once_they_have():
 
 
 LONG_FOLDER = """
-from lib.batch import fork_server
+from lib import fork_server
 from lib.batch.workers import local_workers
 
 if __name__ == "__main__":

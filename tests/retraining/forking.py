@@ -60,6 +60,7 @@ def session(data: Path, dies_at: int | None, stops_before_publishing: bool) -> N
 
 def main() -> None:
     process_pool.get_context = lambda method: multiprocessing.get_context("fork")  # type: ignore[assignment]
+    process_pool.fork_server.begin = lambda *modules: False  # this one is the process to fork
     print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)

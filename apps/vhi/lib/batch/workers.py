@@ -22,9 +22,9 @@ from distributed import Client, Future, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker, NoWorkerError
 from distributed.security import Security
 
+from .. import fork_server
 from ..cores import usable_cores
 from ..errors import InputError, SettingsError, VhiError
-from . import fork_server
 
 # what workers of a cluster need on their path
 APP_DIR = Path(__file__).resolve().parents[2]
@@ -96,7 +96,7 @@ def local_workers(jobs: int) -> Iterator[Client]:
     """`jobs` processes of this machine, each with one thread and its share of the memory.
 
     A process that needs more than its share is ended, and its case is tried again. On Linux they are forks of
-    `lib.batch.fork_server`.
+    `lib.fork_server`.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def local_workers(jobs: int) -> Iterator[Client]:
     """
     if jobs < 1:
         raise SettingsError(f"{jobs} jobs cannot do anything; pass 1 or more.")
-    method = "forkserver" if fork_server.begin() else "spawn"
+    method = "forkserver" if fork_server.begin("batch.workers") else "spawn"
     # or dask would import pandas here, to have its own server import it
     distributed.utils._forkserver_preload_set = True
     settings = QUIET | {

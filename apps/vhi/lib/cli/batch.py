@@ -79,7 +79,7 @@ def batch(  # noqa: PLR0913 options of a command
     stop the others; of one that is not measured for want of normal bone the folder holds the region and where to click. The same
     call goes on where an earlier one was interrupted. Ends with 3 when cases failed.
     """
-    from ..batch import fork_server
+    from .. import fork_server
 
     if cluster is None and source.exists():  # first of all: it imports what workers need while this process gets ready
         fork_server.begin("cli.batch_imports", *(f"reports.{form}" for form in ("html", "pdf") if form in forms))

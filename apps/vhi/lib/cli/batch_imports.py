@@ -1,4 +1,4 @@
-"""The imports of a process that measures scans, all at once, for `lib.batch.fork_server`; none of them starts a thread.
+"""The imports of a process that measures scans, all at once, for `lib.fork_server`; none of them starts a thread.
 
 A command that has ended meanwhile, because of its arguments or as all is done, is not kept waiting for the rest of them: who
 reads what it says would wait for this process, which has its output too.
@@ -9,6 +9,7 @@ import os
 from importlib import import_module
 
 MODULES = (
+    "batch.workers",
     "examination",
     "provenance",
     "batch.batch_folder",

@@ -150,7 +150,7 @@ class _Work:
     def decided(self) -> Decision:
         """All but publishing."""
         if not (self.place / MEASURED).exists():
-            with processes(self.session.config.train_jobs) as pool:
+            with processes(self.session.config.train_jobs, "retraining.jobs") as pool:
                 plan = self.plan = self.plan or self._planned(pool)
                 if set_aside_since(self.folder, self.session, plan):
                     plan = self._plan_anew()

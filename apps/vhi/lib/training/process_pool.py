@@ -12,6 +12,7 @@ from multiprocessing import active_children, get_context, parent_process
 from threading import Thread
 from typing import Any, TypeVar
 
+from .. import fork_server
 from ..environment import variables_set
 from ..errors import ModelError
 
@@ -22,12 +23,24 @@ _MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000
 
 
 @contextmanager
-def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes end with this one, however it ends."""
-    with (
-        variables_set(_MEMORY_KEPT),
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool,
-    ):
+def processes(jobs: int, *modules: str) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes end with this one, however it ends. On Linux they are forks of `lib.fork_server`.
+
+    Parameters
+    ----------
+    jobs : int
+    modules : str
+        Names, within `lib`, of what the processes need beside what trains; none may start a thread.
+    """
+    with variables_set(_MEMORY_KEPT), fork_server.environment():
+        method = "forkserver" if fork_server.begin("nets.pool_imports", "training.run", *modules) else "spawn"
+        with _pool(jobs, method) as pool:
+            yield pool
+
+
+@contextmanager
+def _pool(jobs: int, method: str) -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(jobs, mp_context=get_context(method), initializer=_begin) as pool:
         try:
             yield pool
         except BaseException as error:

@@ -11,7 +11,7 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from ..environment import variables_set
+from .environment import variables_set
 
 # what a fork cannot change any more: glibc, OpenBLAS and Python look for it when a process starts
 ENVIRONMENT = {
@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-_imported = ["distributed.nanny"]
+_imported: list[str] = []
 
 
 def begin(*modules: str) -> bool:
@@ -43,7 +43,7 @@ def begin(*modules: str) -> bool:
         return False
     from multiprocessing import forkserver, resource_tracker
 
-    lib = str(__package__).rpartition(".")[0]
+    lib = str(__package__)
     _imported.extend(f"{lib}.{name}" for name in modules if f"{lib}.{name}" not in _imported)
     forkserver.set_forkserver_preload(_imported)
     try:
@@ -64,6 +64,6 @@ def begin(*modules: str) -> bool:
 def environment() -> AbstractContextManager[None]:
     """The variables that it needs when it starts, also where it is started again because it died."""
     # it looks for modules in this environment alone
-    path = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     chosen = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
     return variables_set(chosen | {"PYTHONPATH": os.pathsep.join(path)})
