@@ -22,6 +22,9 @@ def main(data: Path) -> int:
     """0 when the session was decided or stopped, 2 where it cannot go on (with the sentence in the log), 1 for a bug."""
     threading.Thread(target=_end_with_server, daemon=True).start()
     os.nice(NICE)
+    from ..training.process_pool import prepare
+
+    prepare("retraining.jobs")  # while this process imports the same
     from ..errors import VhiError
     from ..retraining.retraining_session import run
     from .process import REFUSED, SENTENCE

@@ -22,6 +22,18 @@ _GLANCE_S = 0.5
 _MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
+def prepare(*modules: str) -> bool:
+    """On Linux, start `lib.fork_server`, which imports what the processes need while this one gets ready; whether it runs.
+
+    Parameters
+    ----------
+    modules : str
+        Names, within `lib`, of what they need beside what trains; none may start a thread.
+    """
+    with variables_set(_MEMORY_KEPT):
+        return fork_server.begin("nets.pool_imports", "training.run", *modules)
+
+
 @contextmanager
 def processes(jobs: int, *modules: str) -> Iterator[ProcessPoolExecutor]:
     """A pool whose processes end with this one, however it ends. On Linux they are forks of `lib.fork_server`.
@@ -30,12 +42,11 @@ def processes(jobs: int, *modules: str) -> Iterator[ProcessPoolExecutor]:
     ----------
     jobs : int
     modules : str
-        Names, within `lib`, of what the processes need beside what trains; none may start a thread.
+        As `prepare` takes them.
     """
-    with variables_set(_MEMORY_KEPT), fork_server.environment():
-        method = "forkserver" if fork_server.begin("nets.pool_imports", "training.run", *modules) else "spawn"
-        with _pool(jobs, method) as pool:
-            yield pool
+    method = "forkserver" if prepare(*modules) else "spawn"
+    with variables_set(_MEMORY_KEPT), fork_server.environment(), _pool(jobs, method) as pool:
+        yield pool
 
 
 @contextmanager
