@@ -27,6 +27,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lib.core.active_learning import feature_distance, features_of, uncertain_and_unlike
-from lib.core.disease_region import disagreement, drop_small_pieces, slice_dice
+from lib.core.disease_region import Member, disagreement, drop_small_pieces, slice_dice
 from lib.core.normalise import NetworkFrame, normalise_t1w
 from lib.core.volume import Mask, Volume
 from lib.figures.canvas import svg_bytes
@@ -125,9 +126,15 @@ def learn(
     ]  # fmt: skip
 
 
+@lru_cache(maxsize=2)
+def members_of(nets: tuple[TrainedNetwork, ...]) -> list[Member]:
+    """Networks ready to answer; getting so takes longer than an answer."""
+    return [member_of(net, flip=False) for net in nets]
+
+
 def answers(nets: Sequence[TrainedNetwork], scan: Scan) -> tuple[np.ndarray, float]:
     """The ensemble's `(K, H, W)` mask, and how far its members disagree."""
-    each = [member_of(net, flip=False)(scan.images) for net in nets]
+    each = [member(scan.images) for member in members_of(tuple(nets))]
     return drop_small_pieces(np.mean(each, axis=0) >= 0.5), disagreement([one >= 0.5 for one in each]) or 0.0
 
 
