@@ -6,6 +6,7 @@ are carried along: the two signals and the three truths (disease region, vessel,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..core.library import ndimage
 from .contrast import STIR, T1W, TISSUES
+from .shapes import clipped
 
 N_CHANNELS = 5
 WARP_MARGIN_MM = 4.0
@@ -93,24 +95,19 @@ class Texture:
         glut = noise.slow(0.36 * across, 0.035 * s + half, 0.1 * z + 10, stride=1)
         back = noise.slow(0.26 * s / (1 + 0.004 * y) + 0.05 * patch + half, 0.035 * y, 0.15 * z + 14, stride=2)
         strand = noise.slow(0.12 * x + 0.03 * y, 0.2 * y - 0.04 * x + 0.1 * patch, 0.12 * z + 18, stride=2)
-        streaks = ramp01(0.4 + 0.5 * patch)
+        streaks = clipped(0.4 + 0.5 * patch)
         return cls(
             patches=patch,
             marrow_fat=0.08 * patch + 0.035 * middle + 0.015 * fine,
             grain=0.068 * fine + 0.06 * middle + 0.02 * patch,
-            gluteal_fat=0.7 * np.exp(-((glut / 0.2) ** 2)) * streaks + 0.05 * ramp01(fine),
-            back_fat=0.7 * np.exp(-((back / 0.28) ** 2)) * ramp01(0.4 + 0.6 * middle) + 0.06 * ramp01(fine),
-            muscle_fat=0.05 * ramp01(0.5 + middle) + 0.04 * ramp01(fine),
+            gluteal_fat=0.7 * np.exp(-((glut / 0.2) ** 2)) * streaks + 0.05 * clipped(fine),
+            back_fat=0.7 * np.exp(-((back / 0.28) ** 2)) * clipped(0.4 + 0.6 * middle) + 0.06 * clipped(fine),
+            muscle_fat=0.05 * clipped(0.5 + middle) + 0.04 * clipped(fine),
             loops=noise.slow(0.055 * x + 3, 0.06 * y, 0.05 * z + 20),
-            septa=0.35 * np.exp(-((strand / 0.1) ** 2)) * ramp01(0.3 + 0.6 * middle)
-            + 0.14 * ramp01(0.5 + 0.6 * large)
-            + 0.05 * ramp01(0.5 + fine),
+            septa=0.35 * np.exp(-((strand / 0.1) ** 2)) * clipped(0.3 + 0.6 * middle)
+            + 0.14 * clipped(0.5 + 0.6 * large)
+            + 0.05 * clipped(0.5 + fine),
         )
-
-
-def ramp01(value: np.ndarray) -> np.ndarray:
-    """Shares clipped to 0 and 1, an array of the same shape."""
-    return np.clip(value, 0, 1)
 
 
 def mixed(a: str, b: str, share_of_b: Value) -> tuple[Value, Value]:
@@ -143,24 +140,28 @@ class Canvas:
         self.channels = np.zeros((N_CHANNELS, *xyz.shape[1:]), np.float32)
         self._touched = [False] * N_CHANNELS
         n, m = xyz.shape[1:]
-        self._origin = xyz[:2, 0, 0]
-        steps = np.stack(
-            [(xyz[:2, -1, 0] - self._origin) / max(n - 1, 1), (xyz[:2, 0, -1] - self._origin) / max(m - 1, 1)], axis=1
-        )
-        self._to_index = np.linalg.inv(steps)
+        origin = xyz[:2, 0, 0]
+        steps = np.stack([(xyz[:2, -1, 0] - origin) / max(n - 1, 1), (xyz[:2, 0, -1] - origin) / max(m - 1, 1)], axis=1)
+        self._origin: list[float] = origin.tolist()
+        # rows and columns for a millimetre along x and y, and how many the warp may add
+        self._rows = [(a, b, (abs(a) + abs(b)) * WARP_MARGIN_MM) for a, b in np.linalg.inv(steps).tolist()]
         self.z_range = (float(xyz[2].min()), float(xyz[2].max()))
 
     def window(self, x: Range, y: Range, z: Range = (-999.0, 999.0)) -> Window | None:
         """Pixels that a box [mm] may touch, or None."""
         if z[1] + WARP_MARGIN_MM < self.z_range[0] or z[0] - WARP_MARGIN_MM > self.z_range[1]:
             return None
-        corners = np.array([(a, b) for a in x for b in y]).T - self._origin[:, None]
-        index = self._to_index @ corners
-        margin = np.abs(self._to_index).sum(axis=1) * WARP_MARGIN_MM
-        low, high = np.floor(index.min(axis=1) - margin), np.ceil(index.max(axis=1) + margin) + 1
-        n, m = self.channels.shape[1:]
-        i0, i1, j0, j1 = max(int(low[0]), 0), min(int(high[0]), n), max(int(low[1]), 0), min(int(high[1]), m)
-        return (slice(i0, i1), slice(j0, j1)) if i1 > i0 and j1 > j0 else None
+        (x0, x1), (y0, y1) = ((low - o, high - o) for (low, high), o in zip((x, y), self._origin, strict=True))
+        ranges = []
+        for (along_x, along_y, margin), n in zip(self._rows, self.channels.shape[1:], strict=True):
+            # plain numbers: a box is asked for a few thousand times a sheet
+            low = min(along_x * x0, along_x * x1) + min(along_y * y0, along_y * y1) - margin
+            high = max(along_x * x0, along_x * x1) + max(along_y * y0, along_y * y1) + margin
+            start, stop = max(math.floor(low), 0), min(math.ceil(high) + 1, n)
+            if stop <= start:
+                return None
+            ranges.append(slice(start, stop))
+        return ranges[0], ranges[1]
 
     def at(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coordinates x, y, z [mm] of the pixels of a window, `(rows, columns)` each."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from .anatomy import BACK_MIDLINE, CORTEX_MM, FORAMINA, SACRAL_DISCS, Pelvis, PhantomLesion
 from .canvas import SIGNALS, Canvas, Range, Value, Window, mixed
-from .shapes import Curve, Point, capsule, coverage, ellipsoid, ramp, smooth_max
+from .shapes import Curve, Point, capsule, clipped, coverage, ellipsoid, ramp, smooth_max
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Rod:
     radius_a: float
     radius_b: float
 
+    @cached_property
     def box(self) -> tuple[Range, Range, Range]:
+        """What it may touch along x, y and z [mm]."""
         r = max(self.radius_a, self.radius_b)
         x, y, z = ((min(p, q) - r, max(p, q) + r) for p, q in zip(self.a, self.b, strict=True))
         return x, y, z
@@ -216,7 +219,7 @@ class Painter:
         # in front the space between the bones is cartilage and belongs to the joint; behind it is ligament and fat
         joint = np.maximum(untrimmed, ilium - gap - 1)
         behind = ramp(gap, 4.0, 6.0)
-        ligament = mixed("ligament", "fat", np.clip(0.45 + 4 * canvas.texture.marrow_fat[window], 0, 1))
+        ligament = mixed("ligament", "fat", clipped(0.45 + 4 * canvas.texture.marrow_fat[window]))
         cartilage = SIGNALS["cartilage"]
         signals = tuple(c + behind * (v - c) for c, v in zip(cartilage, ligament, strict=True))
         canvas.lay(window, coverage(joint, canvas.width_mm), (signals[0], signals[1]), region=(1 - behind) * read_sacrum(x, y, z))
@@ -257,7 +260,7 @@ class Painter:
                 mirrored = Rod(
                     rod.tissue, (side * rod.a[0], *rod.a[1:]), (side * rod.b[0], *rod.b[1:]), rod.radius_a, rod.radius_b
                 )
-                window = canvas.window(*mirrored.box())
+                window = canvas.window(*mirrored.box)
                 if window is not None:
                     distance = mirrored.distance(*canvas.at(window))
                     _bone(canvas, window, distance, THIN, region=region)
@@ -340,7 +343,7 @@ POSTERIOR_ELEMENTS: tuple[tuple[Rod, float], ...] = (
 
 
 def _rod(canvas: Canvas, rod: Rod, *, vessel: float = 0.0, region: float = 0.0) -> None:
-    window = canvas.window(*rod.box())
+    window = canvas.window(*rod.box)
     if window is not None:
         distance = rod.distance(*canvas.at(window))
         canvas.lay(window, coverage(distance, canvas.width_mm), SIGNALS[rod.tissue], vessel=vessel, region=region)
@@ -416,7 +419,7 @@ def _trunk_muscles(canvas: Canvas) -> None:
             ("ligament", (36.0, 50.0, -40.0), (44.0, 56.0, -36.0), 0.8, 0.8),
         ):
             rod = Rod(tissue, (side * a[0], *a[1:]), (side * b[0], *b[1:]), ra, rb)
-            window = canvas.window(*rod.box())
+            window = canvas.window(*rod.box)
             if window is not None:
                 x, y, z = canvas.at(window)
                 distance = rod.distance(x, y, z) + 0.8 * canvas.texture.patches[window]
@@ -442,7 +445,7 @@ def _foramina(canvas: Canvas, pelvis: Pelvis) -> None:
     for foramen in FORAMINA:
         inner, *_, bend, outer = foramen.points
         for side in (-1, 1):
-            window = canvas.window(*Rod("fat", (side * inner[0], *inner[1:]), (side * outer[0], *outer[1:]), 6, 6).box())
+            window = canvas.window(*Rod("fat", (side * inner[0], *inner[1:]), (side * outer[0], *outer[1:]), 6, 6).box)
             if window is None:
                 continue
             x, y, z = canvas.at(window)

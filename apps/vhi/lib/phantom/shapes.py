@@ -12,9 +12,14 @@ import numpy as np
 Point = tuple[float, float, float]
 
 
+def clipped(value: np.ndarray) -> np.ndarray:
+    """Values held within 0 and 1, an array of the same shape; in half of `np.clip`'s time, where arrays are small."""
+    return np.minimum(np.maximum(value, 0), 1)
+
+
 def coverage(distance: np.ndarray, width_mm: float) -> np.ndarray:
     """Fraction of a sample inside a surface, of the shape of `distance` [mm]: 1/2 on it, 0 and 1 from half of `width_mm` away."""
-    return np.clip(np.float32(0.5) - distance * np.float32(1 / width_mm), 0, 1)
+    return clipped(np.float32(0.5) - distance * np.float32(1 / width_mm))
 
 
 def ellipsoid(x: np.ndarray, y: np.ndarray, z: np.ndarray, centre: Point, radii: Point) -> np.ndarray:
@@ -35,7 +40,7 @@ def capsule(x: np.ndarray, y: np.ndarray, z: np.ndarray, a: Point, b: Point, rad
     """
     d = np.subtract(b, a)
     px, py, pz = x - a[0], y - a[1], z - a[2]
-    t = np.clip((px * d[0] + py * d[1] + pz * d[2]) * (1 / float(d @ d)), 0, 1)
+    t = clipped((px * d[0] + py * d[1] + pz * d[2]) * (1 / float(d @ d)))
     px, py, pz = px - t * d[0], py - t * d[1], pz - t * d[2]
     return np.sqrt(px * px + py * py + pz * pz) - (radii[0] + t * (radii[1] - radii[0]))
 
@@ -49,7 +54,7 @@ def ribbon(x: np.ndarray, y: np.ndarray, points: Sequence[tuple[float, float]], 
     for (ax, ay), (bx, by), ra, rb in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
         dx, dy = bx - ax, by - ay
         px, py = x - ax, y - ay
-        t = np.clip((px * dx + py * dy) * (1 / (dx * dx + dy * dy)), 0, 1)
+        t = clipped((px * dx + py * dy) * (1 / (dx * dx + dy * dy)))
         distance = np.hypot(px - t * dx, py - t * dy) - (ra + t * (rb - ra))
         nearest = distance if nearest is None else np.minimum(nearest, distance)
     if nearest is None:
@@ -84,4 +89,4 @@ class Curve:
 
 def ramp(value: np.ndarray, start: float, end: float) -> np.ndarray:
     """0 at `start`, 1 at `end`, straight between; an array of the shape of `value`, in whose unit both ends are."""
-    return np.clip((value - start) * (1 / (end - start)), 0, 1)
+    return clipped((value - start) * (1 / (end - start)))
