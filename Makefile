@@ -26,7 +26,7 @@ demo: setup
 serve: setup
 	$(RUN) main.py serve $(if $(PACS),--pacs "$(PACS)" $(PACS_LOGIN),--studies "$(STUDIES)")
 
-# as many processes as there are cores; tests/conftest.py says what stays in one process, and what comes first
+# one process more than there are cores; tests/conftest.py says what stays in one process, and what comes first
 SHARED_OUT := -n auto --dist loadscope --no-loadscope-reorder
 # the slowest are named in the end
 SLOWEST := --durations=25 --durations-min=5

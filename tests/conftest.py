@@ -111,10 +111,10 @@ def forked_pools(made_phantoms: Path, forking_context: Any, monkeypatch: pytest.
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Processes of `pytest -n auto`: the cores that this one may use."""
+    """Processes of `pytest -n auto`: the cores that this one may use and one more, as browsers and servers are often waited for."""
     from lib.cores import usable_cores
 
-    return usable_cores()
+    return usable_cores() + 1
 
 
 @pytest.hookimpl(optionalhook=True)

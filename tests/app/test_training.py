@@ -233,7 +233,8 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, o
         client.train_start("disease_region", TO_BE_KILLED)
         until(lambda: client.train_status()["progress"]["state"] == "training")
         trainer = int((data / "retraining" / "pid").read_text())
-        children = _children(trainer)
+        others = _of_session(trainer)
+        assert others
         if who == "trainer":
             os.kill(trainer, signal.SIGKILL)
             until(lambda: not client.train_status(check_if_running=True))
@@ -245,7 +246,7 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, o
             server.process.kill()
             server.process.wait(20)
         # nobody goes on behind the next session's back
-        until(lambda: not any(_alive(pid) for pid in (trainer, *children)), within_s=60)
+        until(lambda: not any(_alive(pid) for pid in (trainer, *others)), within_s=60)
     live = read_live(data / "models" / "disease_region")
     verify(live)
     assert (live.manifest.version, retrained(data)) == (before, [])
@@ -263,9 +264,10 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, o
     assert read_version(data / "models" / "disease_region", version).manifest.recipes[0]["steps"] == TO_BE_KILLED["steps"]
 
 
-def _children(pid: int) -> list[int]:
-    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    return [int(line) for line in done.stdout.split()]
+def _of_session(leader: int) -> list[int]:
+    """The processes that the trainer started, and those that these started."""
+    done = subprocess.run(["ps", "-o", "pid=", "-s", str(leader)], capture_output=True, text=True, check=False)
+    return [int(line) for line in done.stdout.split() if int(line) != leader]
 
 
 def _alive(pid: int) -> bool:
