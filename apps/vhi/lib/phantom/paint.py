@@ -58,7 +58,7 @@ class Rod:
 
     @cached_property
     def box(self) -> tuple[Range, Range, Range]:
-        """What it may touch along x, y and z [mm]."""
+        """The ranges along x, y and z [mm] that it may touch."""
         r = max(self.radius_a, self.radius_b)
         x, y, z = ((min(p, q) - r, max(p, q) + r) for p, q in zip(self.a, self.b, strict=True))
         return x, y, z

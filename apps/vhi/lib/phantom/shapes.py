@@ -13,7 +13,7 @@ Point = tuple[float, float, float]
 
 
 def clipped(value: np.ndarray) -> np.ndarray:
-    """Values held within 0 and 1, an array of the same shape; in half of `np.clip`'s time, where arrays are small."""
+    """Shares held within 0 and 1, an array of the same shape; `np.clip` takes longer where arrays are small."""
     return np.minimum(np.maximum(value, 0), 1)
 
 
