@@ -23,11 +23,12 @@ def drawn_points(figure: Figure) -> tuple[Row, ...]:
 
 
 def _of_panel(n: int, ax: Axes) -> Iterator[Row]:
+    names_below = _names_below(ax)
     for series, (kind, x, y) in enumerate((*_points(ax), *_lines(ax)), start=1):
         for at, value in zip(x, y, strict=True):
             if np.isfinite(at) and np.isfinite(value):
                 names = (n, _flat(ax.get_title(loc="left") or ax.get_title()), kind, series, _flat(ax.get_xlabel()))
-                yield (*names, _group(ax, float(at)), float(at), _flat(ax.get_ylabel()), float(value))
+                yield (*names, _group(names_below, float(at)), float(at), _flat(ax.get_ylabel()), float(value))
 
 
 def _points(ax: Axes) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -44,12 +45,15 @@ def _lines(ax: Axes) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
             yield "line", x, y
 
 
-def _group(ax: Axes, x: float) -> str:
-    """The name under the axis, where names stand there in place of numbers."""
+def _names_below(ax: Axes) -> list[tuple[float, str]]:
+    """Where names stand under the axis in place of numbers, and the names; empty where numbers stand there."""
     ticks = [(float(at), _flat(label.get_text())) for at, label in zip(ax.get_xticks(), ax.get_xticklabels(), strict=False)]
-    if not ticks or all(_is_number(text) for _, text in ticks):
-        return ""
-    nearest, text = min(ticks, key=lambda tick: abs(tick[0] - x))
+    return [] if all(_is_number(text) for _, text in ticks) else ticks
+
+
+def _group(names_below: list[tuple[float, str]], x: float) -> str:
+    """The name that stands under a point."""
+    nearest, text = min(names_below, key=lambda tick: abs(tick[0] - x), default=(x, ""))
     return text if abs(nearest - x) < 0.5 else ""
 
 
