@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from lib import fork_server
 from lib.core.disease_region import dice, segment_disease_region
 from lib.core.volume import Grid, Mask, Volume
 from lib.engine.members import load_members
@@ -169,7 +170,8 @@ def study_box(labels: Volume) -> tuple[slice, ...]:
 
 
 def cpu_s() -> float:
-    """Of this process and of those that it started and that ended."""
+    """Of this process, of those that it started and that ended, and of the forks that trained."""
+    fork_server.end()
     return sum(
         used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from lib import fork_server
 from lib.cli.ensemble import MODEL_DIR
 from lib.phantom.study import PhantomStudy, make_phantom
 from lib.readings.store import ReadingStore, now, stored_segment
@@ -59,7 +60,8 @@ def hand_in(store: ReadingStore, studies: Path, name: str, phantom: PhantomStudy
 
 
 def cpu_s() -> float:
-    """Of this process and of all that it waited for."""
+    """Of this process, of all that it waited for, and of the forks that trained."""
+    fork_server.end()
     return sum(
         used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )

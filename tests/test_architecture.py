@@ -288,7 +288,6 @@ MAY: dict[str, set[str]] = {
         "lib.readings",
         "lib.reports",
         "lib.retraining",
-        "lib.training",
         "lib.service",
         "lib.versions",
         "lib.trainers",

@@ -234,7 +234,7 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, o
         until(lambda: client.train_status()["progress"]["state"] == "training")
         trainer = int((data / "retraining" / "pid").read_text())
         others = _of_session(trainer)
-        assert others
+        assert len(others) > 1  # multiprocessing's own and one that trains
         if who == "trainer":
             os.kill(trainer, signal.SIGKILL)
             until(lambda: not client.train_status(check_if_running=True))

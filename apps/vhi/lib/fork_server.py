@@ -61,6 +61,14 @@ def begin(*modules: str) -> bool:
     return True
 
 
+def end() -> None:
+    """End it, where it runs: what its forks used counts as what a child used from then on (`resource.RUSAGE_CHILDREN`)."""
+    if sys.platform == "linux":
+        from multiprocessing import forkserver
+
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # the standard library's tests end it so; nothing else does
+
+
 def environment() -> AbstractContextManager[None]:
     """The variables that it needs when it starts, also where it is started again because it died."""
     # it looks for modules in this environment alone

@@ -9,5 +9,5 @@ import torch._dynamo  # noqa: F401
 
 from . import engine_file, fit  # noqa: F401
 
-# what is imported is no garbage: the processes do not look through it, nor copy it as they do
+# what is imported so far is no garbage: the processes do not look through it, nor copy it as they do
 gc.freeze()

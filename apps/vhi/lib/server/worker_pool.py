@@ -54,7 +54,7 @@ class WorkerPool:
         with self._lock:
             if len(self._jobs) >= self._room:
                 raise BusyError
-            job = self._threads.submit(context.run, work)
+            job = self._threads.submit(context.run, self._counted, work)
             self._jobs.add(job)
         job.add_done_callback(self._forget)
         return job
@@ -101,10 +101,16 @@ class WorkerPool:
         """Take no more work, drop what waits; what is at work ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _counted(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        finally:
+            with self._lock:
+                self._ended += 1
+
     def _forget(self, job: Future[Any]) -> None:
         with self._lock:
             self._jobs.discard(job)
-            self._ended += 1
 
 
 def _stand_back(nice: int) -> None:

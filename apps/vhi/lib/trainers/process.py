@@ -16,6 +16,7 @@ APP_DIR = Path(__file__).resolve().parents[2]
 LOG_TAIL = 20_000
 # of the child: it cannot go on, and its log says why in a line that begins so
 REFUSED, SENTENCE = 2, "Training cannot go on: "
+_ENDS_ITSELF_WITHIN_S = 5.0
 KEPT = "What was learnt is kept: start training again to go on."
 
 
@@ -69,7 +70,9 @@ class TrainerProcess:
 
     def kill(self) -> None:
         """End it and the processes that it started, by its process group; nobody else is in that."""
-        if self.exit_code is None:
+        if self._process.stdin:
+            self._process.stdin.close()  # at which it ends all of them itself
+        if not self.wait(_ENDS_ITSELF_WITHIN_S):
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

@@ -8,10 +8,12 @@ session can be gone on with; that no person stopped it shows by its state, which
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
 import traceback
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 # how far it stands back for the server: the lowest priority that still gets time on a busy machine
@@ -22,9 +24,6 @@ def main(data: Path) -> int:
     """0 when the session was decided or stopped, 2 where it cannot go on (with the sentence in the log), 1 for a bug."""
     threading.Thread(target=_end_with_server, daemon=True).start()
     os.nice(NICE)
-    from ..training.process_pool import prepare
-
-    prepare("retraining.jobs")  # while this process imports the same
     from ..errors import VhiError
     from ..retraining.retraining_session import run
     from .process import REFUSED, SENTENCE
@@ -43,6 +42,7 @@ def main(data: Path) -> int:
 
 def _end_with_server() -> None:
     os.read(0, 1)  # not by sys.stdin, whose lock this thread would hold while the interpreter ends
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)  # with the socket of `lib.fork_server`
     os.killpg(os.getpgid(0), signal.SIGKILL)  # its own children with it
 
 

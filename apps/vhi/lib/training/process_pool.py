@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.context import BaseContext
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -22,18 +23,6 @@ _GLANCE_S = 0.5
 _MEMORY_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
-def prepare(*modules: str) -> bool:
-    """On Linux, start `lib.fork_server`, which imports what the processes need while this one gets ready; whether it runs.
-
-    Parameters
-    ----------
-    modules : str
-        Names, within `lib`, of what they need beside what trains; none may start a thread.
-    """
-    with variables_set(_MEMORY_KEPT):
-        return fork_server.begin("nets.pool_imports", "training.run", *modules)
-
-
 @contextmanager
 def processes(jobs: int, *modules: str) -> Iterator[ProcessPoolExecutor]:
     """A pool whose processes end with this one, however it ends. On Linux they are forks of `lib.fork_server`.
@@ -42,16 +31,9 @@ def processes(jobs: int, *modules: str) -> Iterator[ProcessPoolExecutor]:
     ----------
     jobs : int
     modules : str
-        As `prepare` takes them.
+        Names, within `lib`, of what the processes need beside what trains; none may start a thread.
     """
-    method = "forkserver" if prepare(*modules) else "spawn"
-    with variables_set(_MEMORY_KEPT), fork_server.environment(), _pool(jobs, method) as pool:
-        yield pool
-
-
-@contextmanager
-def _pool(jobs: int, method: str) -> Iterator[ProcessPoolExecutor]:
-    with ProcessPoolExecutor(jobs, mp_context=get_context(method), initializer=_begin) as pool:
+    with variables_set(_MEMORY_KEPT), ProcessPoolExecutor(jobs, mp_context=_context(modules), initializer=_begin) as pool:
         try:
             yield pool
         except BaseException as error:
@@ -60,10 +42,22 @@ def _pool(jobs: int, method: str) -> Iterator[ProcessPoolExecutor]:
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
                 raise ModelError(
-                    "A training process ended unexpectedly, perhaps for want of memory. Give the same command again to go on, "
-                    "with fewer --jobs if it happens again."
+                    "A training process ended unexpectedly, perhaps for want of memory. Give the same command again to go "
+                    "on, with fewer --jobs if it happens again."
                 ) from error
             raise
+
+
+def _context(modules: Sequence[str]) -> BaseContext:
+    # what is imported last says that all of it is no garbage
+    if not fork_server.begin("training.run", *modules, "nets.pool_imports"):
+        return get_context("spawn")
+    context = get_context("forkserver")
+    # it is waited for before a process asks for the pool's semaphores: Ctrl-C meanwhile would leave one that finds none
+    first = context.Process(target=os.getpid)
+    first.start()
+    first.join()
+    return context
 
 
 def run_stages(
