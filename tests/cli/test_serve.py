@@ -23,6 +23,16 @@ from lib.studies.nifti import write_volume
 from serving import APP, Server, refused, serving
 
 
+def test_a_package_that_was_left_half_installed_is_refused_by_name(tmp_path, monkeypatch):
+    """MONAI Label cannot be imported beside it."""
+    (tmp_path / "packages" / "left_behind-1.0.dist-info").mkdir(parents=True)
+    (tmp_path / "studies").mkdir()
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    said = refused("--studies", str(tmp_path / "studies"))
+    assert "left_behind-1.0.dist-info holds no METADATA" in said
+    assert "Remove that folder, or install the package again." in said
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     assert "is no folder" in refused("--studies", str(tmp_path / "none"))
 

@@ -232,10 +232,11 @@ def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str])
     Raises
     ------
     VhiError
-        The accounts file or the service's folders cannot be used.
+        The accounts file or the service's folders cannot be used, or a package was left half installed.
     """
     import json
 
+    _check_packages()
     if config.accounts is not None:
         from ..server.accounts import Accounts
 
@@ -251,6 +252,19 @@ def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str])
     # as many threads for arrays as leave a processor to the answers
     threads = str(max(1, (os.cpu_count() or 2) // (2 * config.workers)))
     os.environ.setdefault("OMP_NUM_THREADS", threads)
+
+
+def _check_packages() -> None:
+    """MONAI Label sorts the names of all packages when it is imported, which one without a name would end in a traceback."""
+    from ..errors import SettingsError
+
+    for place in sys.path:
+        for package in Path(place).glob("*.dist-info"):
+            if not (package / "METADATA").is_file():
+                raise SettingsError(
+                    f"{package} holds no METADATA, as an interrupted installation leaves it, and MONAI Label cannot be imported "
+                    "beside it. Remove that folder, or install the package again."
+                )
 
 
 def load(log: LogConfig) -> object:
