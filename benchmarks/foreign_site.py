@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import time
 from collections.abc import Iterator
@@ -27,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from lib import fork_server
 from lib.core.disease_region import dice, segment_disease_region
 from lib.core.volume import Grid, Mask, Volume
 from lib.engine.members import load_members
@@ -46,6 +44,7 @@ from lib.studies.pairing import CaseFinder
 from lib.training.scans import read_labelled
 from lib.versions import make_live
 from lib.versions.site import models_in_use
+from retraining import cpu_s
 
 REGION, FEMUR, SACRUM, BOX_MM = "disease region", 1, 4, 200.0
 SHIPPED = Path(__file__).resolve().parents[1] / "apps" / "vhi" / "model" / "disease_region"
@@ -167,14 +166,6 @@ def study_box(labels: Volume) -> tuple[slice, ...]:
     half = BOX_MM / 2 / np.array(labels.grid.spacing_mm[:2])
     low, high = (np.clip(middle[:2] + sign * half, 0, labels.data.shape[:2]).astype(int) for sign in (-1, 1))
     return slice(low[0], high[0]), slice(low[1], high[1]), slice(int(places[:, 2].min()), int(places[:, 2].max()) + 1)
-
-
-def cpu_s() -> float:
-    """Of this process, of those that it started and that ended, and of the forks that trained."""
-    fork_server.end()
-    return sum(
-        used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import skimage.measure  # noqa: F401
-import torch._dynamo  # noqa: F401 (which the first optimiser of a process imports, in a second)
 
+import lib.nets.pool_imports  # noqa: F401 (as for the training processes of a site)
 from lib.retraining import phantom_regression, retraining_session  # noqa: F401 (brings torch)
 from pooling import PHANTOMS, small_reference
 

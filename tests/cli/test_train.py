@@ -243,7 +243,7 @@ def test_a_killed_training_goes_on_to_the_same_networks(tiny_data, tmp_path):
     run(tiny_data, tmp_path, out=tmp_path / "whole", model_dir=tmp_path / "whole-model")
     script = (
         "import multiprocessing, sys; from pathlib import Path; import lib.nets.recipes as recipes\n"
-        "import torch._dynamo; from lib.training import process_pool; from cli.test_train import run, tiny_plans\n"
+        "import lib.nets.pool_imports; from lib.training import process_pool; from cli.test_train import run, tiny_plans\n"
         "process_pool.get_context = lambda method: multiprocessing.get_context('fork')  # torch is imported once\n"
         "process_pool.fork_server.begin = lambda *modules: False\n"
         "recipes.PLANS = tiny_plans()\n"

@@ -23,12 +23,14 @@ def drawn_points(figure: Figure) -> tuple[Row, ...]:
 
 
 def _of_panel(n: int, ax: Axes) -> Iterator[Row]:
+    title, x_axis, y_axis = (
+        _flat(text) for text in (ax.get_title(loc="left") or ax.get_title(), ax.get_xlabel(), ax.get_ylabel())
+    )
     names_below = _names_below(ax)
     for series, (kind, x, y) in enumerate((*_points(ax), *_lines(ax)), start=1):
         for at, value in zip(x, y, strict=True):
             if np.isfinite(at) and np.isfinite(value):
-                names = (n, _flat(ax.get_title(loc="left") or ax.get_title()), kind, series, _flat(ax.get_xlabel()))
-                yield (*names, _group(names_below, float(at)), float(at), _flat(ax.get_ylabel()), float(value))
+                yield n, title, kind, series, x_axis, _group(names_below, float(at)), float(at), y_axis, float(value)
 
 
 def _points(ax: Axes) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

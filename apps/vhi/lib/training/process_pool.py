@@ -42,8 +42,8 @@ def processes(jobs: int, *modules: str) -> Iterator[ProcessPoolExecutor]:
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
                 raise ModelError(
-                    "A training process ended unexpectedly, perhaps for want of memory. Give the same command again to go "
-                    "on, with fewer --jobs if it happens again."
+                    "A training process ended unexpectedly, perhaps for want of memory. Give the same command again to go on, "
+                    "with fewer --jobs if it happens again."
                 ) from error
             raise
 
