@@ -1,7 +1,10 @@
 """The engine computes what torch computes, of files that are proved, and loads no torch for it."""
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +68,19 @@ def test_every_member_answers_as_torch_does_whatever_the_size_of_slices(tmp_path
     for member, expected in zip(load_members(tmp_path, precision=precision), by_torch, strict=True):
         assert member.computed_by == {"engine": "openvino", "precision": precision}
         np.testing.assert_allclose(member(slices), expected(slices), atol=APART[precision])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="tells which cores a thread may use on Linux alone")
+def test_no_thread_of_the_networks_is_bound_to_a_core_that_other_processes_take_too(tmp_path):
+    published(tmp_path)
+    (member,) = load_members(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        answer, seen = pool.submit(member, np.zeros((40, 336, 336), dtype=np.float32)), set()
+        while not answer.done():
+            for task in Path("/proc/self/task").iterdir():
+                with suppress(ProcessLookupError):
+                    seen.add(frozenset(os.sched_getaffinity(int(task.name))))
+    assert seen == {frozenset(os.sched_getaffinity(0))}
 
 
 def regions(t1w, precision):

@@ -153,7 +153,9 @@ def engine_version() -> str:
 def _settings(precision: Precision) -> dict[str, Any]:
     cores = available_cores()
     # one thread a slice: threads within a layer wait for each other, which is slow on a busy machine
-    return {"INFERENCE_PRECISION_HINT": _HINTS[precision], "INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": cores}
+    threads = {"INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": cores}
+    # not bound to cores: every process would take the same ones, and all workers of a batch share the first
+    return {"INFERENCE_PRECISION_HINT": _HINTS[precision], "ENABLE_CPU_PINNING": False} | threads
 
 
 @cache
