@@ -125,15 +125,34 @@ def joined(root: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarra
     -------
     (count,) int32 array
     """
-    root = root.copy()
-    while first.size:
-        low, high = np.minimum(root[first], root[second]), np.maximum(root[first], root[second])
-        apart = low != high
-        first, second = low[apart], high[apart]
-        np.minimum.at(root, second, first)
+    low, high = _apart(root[first], root[second])
+    if low.size >= root.size:
+        return _hung(root.copy(), low, high)
+    # among the groups that touch alone, as they are few
+    touched = np.zeros(root.size, dtype=bool)
+    touched[low] = touched[high] = True
+    groups = np.flatnonzero(touched).astype(np.int32)
+    place, lead = np.arange(root.size, dtype=np.int32), np.arange(root.size, dtype=np.int32)
+    place[groups] = np.arange(groups.size, dtype=np.int32)
+    lead[groups] = groups[_hung(np.arange(groups.size, dtype=np.int32), place[low], place[high])]
+    return lead[root]
+
+
+def _hung(root: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """`joined` of pairs of roots, the lower one of each first; `root` is written to."""
+    while low.size:
+        np.minimum.at(root, high, low)
         while not np.array_equal(above := root[root], root):
             root = above
+        low, high = _apart(root[low], root[high])
     return root
+
+
+def _apart(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of two different numbers, the lower one of each first."""
+    apart = first != second
+    first, second = first[apart], second[apart]
+    return np.minimum(first, second), np.maximum(first, second)
 
 
 class BrightGroups:
