@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_an_output_file_is_checked_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match="may not write there"):
         check_output_file(tmp_path / "mask.nii.gz")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="whether a file system is read-only is told on POSIX systems alone")
+def test_a_read_only_file_system_is_told_from_a_folder_of_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(OutputError, match="out cannot be written: the file system is read-only; choose another place"):
+        check_result_folder(tmp_path / "out", OWN)
 
 
 def test_a_result_folder_appears_whole(tmp_path):

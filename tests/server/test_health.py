@@ -8,6 +8,7 @@ import logging.config
 from logging.handlers import RotatingFileHandler
 from types import SimpleNamespace
 
+import pydicom.encaps
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -146,16 +147,17 @@ def test_a_token_that_is_none_is_refused_at_the_start(tmp_path, content, says):
 @pytest.fixture
 def restored():
     """Loggers as they were."""
-    names = ("", "vhi.server", "uvicorn", "uvicorn.access", "monailabel")
+    names = ("", "vhi.server", "uvicorn", "uvicorn.access", "monailabel", "pydicom")
     before = [(logging.getLogger(one), logging.getLogger(one).handlers[:], logging.getLogger(one).level) for one in names]
-    propagates = logging.getLogger("uvicorn.access").propagate
+    propagates = {name: logging.getLogger(name).propagate for name in ("uvicorn.access", "pydicom")}
     yield
     for logger, handlers, level in before:
         for handler in set(logger.handlers) - set(handlers):
             handler.close()
         logger.handlers[:], logger.level = handlers, level
         logger.manager._clear_cache()
-    logging.getLogger("uvicorn.access").propagate = propagates
+    for name, propagate in propagates.items():
+        logging.getLogger(name).propagate = propagate
 
 
 def test_a_log_of_its_size_begins_a_new_file_and_keeps_so_many(tmp_path, restored):
@@ -167,6 +169,14 @@ def test_a_log_of_its_size_begins_a_new_file_and_keeps_so_many(tmp_path, restore
     assert all(one.stat().st_size <= 1 << 20 for one in tmp_path.iterdir())
     assert all(one.stat().st_mode & 0o777 == 0o600 for one in tmp_path.iterdir())
     assert "5119 " in path.read_text()
+
+
+def test_what_pydicom_says_of_another_librarys_imports_is_not_in_the_log(tmp_path, restored):
+    path = tmp_path / "vhi.log"
+    logging.config.dictConfig(LogConfig(path).to_dict())
+    assert pydicom.encaps.get_frame_offsets  # as dicomweb-client asks for it at each start
+    logging.getLogger("vhi.server").info("after it")
+    assert [line.split(maxsplit=3)[3] for line in path.read_text().splitlines()] == ["vhi.server after it"]
 
 
 def test_a_log_that_logrotate_moved_is_opened_anew(tmp_path, restored):

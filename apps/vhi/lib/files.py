@@ -252,7 +252,8 @@ def _check_writable(path: Path, folder: Path) -> None:
     if not folder.is_dir():
         raise output_error(path, OSError(errno.ENOTDIR, ""))
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise output_error(path, OSError(errno.EACCES, ""))
+        is_read_only = os.name == "posix" and os.statvfs(folder).f_flag & os.ST_RDONLY
+        raise output_error(path, OSError(errno.EROFS if is_read_only else errno.EACCES, ""))
 
 
 def _is_within(path: Path, folder: Path) -> bool:

@@ -54,7 +54,7 @@ class LogConfig:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"line": form},
-            "handlers": {"log": {**self._handler(), "formatter": "line"}},
+            "handlers": {"log": {**self._handler(), "formatter": "line"}, "none": {"class": "logging.NullHandler"}},
             "root": {"level": "WARNING", "handlers": ["log"]},
             "loggers": {
                 "vhi.server": {"level": "INFO"},
@@ -62,6 +62,8 @@ class LogConfig:
                 # their messages repeat requests
                 "uvicorn.access": {"level": "CRITICAL", "propagate": False},
                 "monailabel": {"level": "WARNING"},
+                # it warns of what other libraries import of it, at each start; it sets its level itself
+                "pydicom": {"handlers": ["none"], "propagate": False},
             },
         }
 
