@@ -115,6 +115,14 @@ def test_one_scan_given_twice(run, study):
     refused(run, study, "hold the same voxels", t1w=study.options["stir"])
 
 
+@pytest.mark.parametrize("option", ["normal_bone", "disease_region"])
+def test_an_inverted_mask(run, study, option):
+    inside = np.zeros((24, 20, 6), dtype=bool)
+    inside[8:14, 6:12, 1:5] = True
+    changed = {option: stored(study, (~inside).astype(np.uint8))}
+    refused(run, study, r"\(changed.nii.gz\) covers \d+% of the scan and all its corners: .*or the mask is inverted", **changed)
+
+
 def test_an_empty_normal_bone(run, study):
     refused(
         run, study, r"normal bone \(changed.nii.gz\)\) is empty", normal_bone=stored(study, np.zeros((24, 20, 6), dtype=np.uint8))

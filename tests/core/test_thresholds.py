@@ -176,3 +176,11 @@ def test_an_impossible_sample_is_refused(sample, message):
 def test_a_rule_outside_its_range_is_refused():
     with pytest.raises(SettingsError, match="upper_percentile must be from 80 to 100, found 20"):
         ThresholdRule(upper_percentile=20)
+
+
+def test_a_threshold_below_zero_is_refused_as_shifted_intensities():
+    sample = np.random.default_rng(0).normal(100, 10, 500)
+    for rule in (None, ThresholdRule(rule="robust")):
+        assert thresholds_from(sample, rule).sensitive > 0
+        with pytest.raises(NormalBoneError, match="intensities look shifted by a constant"):
+            thresholds_from(sample - 1000, rule)

@@ -16,8 +16,9 @@ from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
 from lib.studies.dicom_frames import Frame
+from lib.studies.dicom_intensities import _without_padding
 from lib.studies.dicom_mark import VRS
-from lib.studies.dicom_series import _without_padding, read_series
+from lib.studies.dicom_series import read_series
 from mrseries import mr_series
 
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])

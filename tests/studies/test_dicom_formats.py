@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from compressed import CODERS, compress
 from drawing import pair
@@ -204,3 +205,80 @@ def test_a_damaged_header_is_read_or_refused_and_never_a_crash(tmp_path, stacks,
     except InputError:
         return
     assert np.isfinite(volume.data).all()
+
+
+def test_what_a_maker_keeps_of_an_older_header_does_not_count(tmp_path):
+    made = enhanced("STIR")
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        old = Dataset()
+        old.RescaleSlope, old.RescaleIntercept, old.EchoTime = 3.5, 0, 90
+        old.ImagePositionPatient, old.PixelSpacing = [0, 0, 0], [1, 1]
+        frame.private_block(0x2005, "Philips MR Imaging DD 005", create=True).add_new(0x0F, "SQ", Sequence([old]))
+    volume, info = read_series(written(made, tmp_path / "all.dcm"), "STIR")
+    np.testing.assert_array_equal(volume.data, unscaled("STIR"))
+    assert info.echo_time_ms == 50
+
+
+def test_a_part_of_a_divided_image_may_not_be_missing(tmp_path):
+    whole = enhanced_mr(scan("STIR"), "STIR")
+    for part, frames in enumerate((slice(0, 4), slice(4, 6)), start=1):
+        own = copy.deepcopy(whole)
+        own.SOPInstanceUID = own.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{part}"
+        own.ConcatenationUID, own.InConcatenationNumber, own.InConcatenationTotalNumber = "1.2.3", part, 2
+        own.PerFrameFunctionalGroupsSequence = Sequence(list(whole.PerFrameFunctionalGroupsSequence)[frames])
+        own.NumberOfFrames = len(own.PerFrameFunctionalGroupsSequence)
+        size = whole.Rows * whole.Columns * 2
+        own.PixelData = whole.PixelData[frames.start * size : frames.stop * size]
+        written(own, tmp_path / f"part{part}.dcm")
+    volume, _ = read_series(tmp_path, "STIR")
+    np.testing.assert_array_equal(volume.data, scan("STIR").data[:, ::-1])
+    (tmp_path / "part2.dcm").unlink()
+    with pytest.raises(InputError, match="divided into 2 files, and of their numbers 2 is missing"):
+        read_series(tmp_path, "STIR")
+
+
+def scaled_by(how: str, image: Dataset, scale: float) -> None:
+    """What says that stored values were multiplied by `scale` beside the usual rescaling."""
+    if how == "real world":
+        image.RealWorldValueMappingSequence = Sequence([Dataset()])
+        image.RealWorldValueMappingSequence[0].RealWorldValueSlope = 1 / scale
+        image.RealWorldValueMappingSequence[0].RealWorldValueIntercept = 0.0
+    else:
+        image.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FL", scale)
+
+
+@pytest.mark.parametrize("how", ["real world", "philips"])
+def test_slices_whose_headers_tell_of_different_scales_are_refused(tmp_path, how):
+    images = mr_series(scan("STIR"), "STIR")
+    for scales, slope in (([2.0] * 6, None), ([2.0, 2.0, 4.0, 2.0, 2.0, 2.0], None), ([2.0, 2.0, 4.0, 2.0, 2.0, 2.0], 2.0)):
+        for n, (image, scale) in enumerate(zip(images, scales, strict=True)):
+            # with the rescaling that undoes the other scale there is one scale, and else none
+            image.RescaleSlope, image.RescaleIntercept = (slope / scale if slope else 1), 0
+            scaled_by(how, image, scale)
+            written(image, tmp_path / f"{n}.dcm")
+        if len(set(scales)) == 1 or slope:
+            read_series(tmp_path, "STIR")
+        else:
+            with pytest.raises(InputError, match="its slices have different scales of intensity by"):
+                read_series(tmp_path, "STIR")
+
+
+def test_a_multi_frame_image_may_divide_its_frames_into_fragments(tmp_path):
+    made = enhanced("STIR")
+    made.compress(JPEGLSLossless)
+    frames = list(generate_frames(made.PixelData, number_of_frames=6))
+    for has_offsets in (True, False):
+        made.PixelData = encapsulate(frames, fragments_per_frame=2, has_bot=has_offsets)
+        volume, _ = read_series(written(made, tmp_path / "all.dcm"), "STIR")
+        np.testing.assert_array_equal(volume.data, unscaled("STIR"))
+
+
+def test_floating_point_voxels_are_refused_as_such(tmp_path):
+    made = mr_series(scan("STIR"))
+    for n, image in enumerate(made):
+        image.FloatPixelData = np.frombuffer(image.PixelData, "<u2").astype("<f4").tobytes()
+        image.BitsAllocated = 32
+        del image.PixelData
+        written(image, tmp_path / f"{n}.dcm")
+    with pytest.raises(InputError, match="as floating-point numbers"):
+        read_series(tmp_path, "STIR")

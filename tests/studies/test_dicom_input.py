@@ -96,6 +96,52 @@ def test_a_doubled_slice_is_refused(study):
         read_series(study / "STIR", "STIR")
 
 
+def test_slices_of_two_contrasts_are_refused(study):
+    changed(files_of(study / "STIR")[2], EchoTime="10")
+    with pytest.raises(InputError, match="differ in EchoTime .* so they are of two contrasts"):
+        read_series(study / "STIR", "STIR")
+
+
+def test_a_slice_without_inversion_time_among_others_is_refused(study):
+    image = pydicom.dcmread(files_of(study / "STIR")[2])
+    del image.InversionTime
+    image.save_as(files_of(study / "STIR")[2])
+    with pytest.raises(InputError, match=r"differ in InversionTime .*none"):
+        read_series(study / "STIR", "STIR")
+
+
+def test_times_may_differ_by_rounding_and_repetition_as_the_patient_breathes(study):
+    for n, file in enumerate(files_of(study / "STIR")):
+        changed(file, EchoTime=f"{50 + 0.01 * n}", RepetitionTime=f"{3000 + 400 * n}")
+    read_series(study / "STIR", "STIR")
+
+
+@pytest.mark.parametrize("of_a_slice", [True, False])
+def test_two_patients_are_refused_without_their_ids(study, of_a_slice):
+    for file in files_of(study / "STIR")[2 if of_a_slice else 0 :]:
+        changed(file, PatientID="SECRET")
+    for read in (lambda: read_pair(study / "T1W", study / "STIR"), lambda: read_study(study)):
+        with pytest.raises(InputError, match="of different patients, say their headers") as refused:
+            read()
+        assert "SECRET" not in str(refused.value)
+
+
+def test_one_patient_may_be_written_in_two_ways(study):
+    for role, patient in (("T1W", "ab-1"), ("STIR", "AB-1")):
+        for file in files_of(study / role):
+            changed(file, PatientID=patient)
+    read_pair(study / "T1W", study / "STIR")
+
+
+def test_t1w_and_stir_under_one_series_uid_are_refused_as_that(study):
+    uid = pydicom.dcmread(files_of(study / "STIR")[0]).SeriesInstanceUID
+    for file in files_of(study / "T1W"):
+        changed(file, SeriesInstanceUID=uid)
+    with pytest.raises(InputError, match="T1W and STIR are contrasts of one series"):
+        read_study(study)
+    read_pair(study / "T1W", study / "STIR")
+
+
 def test_unequal_spacing_is_refused(study):
     last = files_of(study / "STIR")[-1]
     image = pydicom.dcmread(last)
@@ -171,9 +217,9 @@ def test_a_t1w_of_another_matrix_is_resampled_and_that_is_said(tmp_path, nifti, 
     scan = pair(np.random.default_rng(5), shape=(12, 10, 6), affine=coarse)
     write_volume(tmp_path / "coarse.nii.gz", Volume(np.rint(scan.t1w.data), scan.t1w.grid, "T1W"))
     write_dicom_study(tmp_path / "other", tmp_path / "coarse.nii.gz", nifti["stir"])
-    reference = pydicom.dcmread(files_of(study / "STIR")[0]).FrameOfReferenceUID
+    stir = pydicom.dcmread(files_of(study / "STIR")[0])
     for file in files_of(tmp_path / "other" / "T1W"):
-        changed(file, FrameOfReferenceUID=reference)
+        changed(file, FrameOfReferenceUID=stir.FrameOfReferenceUID, PatientID=stir.PatientID)
     found = read_pair(tmp_path / "other" / "T1W", study / "STIR")
     assert found.t1w.grid.shape == found.stir.grid.shape
     assert any("resampled" in warning for warning in found.warnings)

@@ -162,6 +162,32 @@ def test_an_unknown_number_type_is_refused(tmp_path):
     refused(tmp_path / "scan.nii", "damaged NIfTI header")
 
 
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_voxels_that_begin_in_the_header_are_refused(tmp_path, kind):
+    raw = bytearray(image_of(numbers(), kind=kind).to_bytes())
+    if kind is nib.Nifti1Image:
+        struct.pack_into("<f", raw, 108, 0)
+    else:
+        struct.pack_into("<q", raw, 168, 0)
+    (tmp_path / "scan.nii").write_bytes(bytes(raw))
+    refused(tmp_path / "scan.nii", "damaged NIfTI header .voxels from byte 0, where the header is")
+
+
+def test_an_infinite_slope_is_refused(tmp_path):
+    raw = bytearray(image_of(numbers()).to_bytes())
+    struct.pack_into("<f", raw, 112, np.inf)
+    (tmp_path / "scan.nii").write_bytes(bytes(raw))
+    refused(tmp_path / "scan.nii", "scl_slope is infinite")
+
+
+def test_nibabels_own_log_says_nothing(tmp_path, capfd):
+    raw = bytearray(image_of(numbers()).to_bytes())
+    struct.pack_into("<3f", raw, 80, *(-mm for mm in struct.unpack_from("<3f", raw, 80)))  # pixdim
+    (tmp_path / "scan.nii").write_bytes(bytes(raw))
+    read_volume(tmp_path / "scan.nii", "STIR")
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3, 2), (4, 5, 3, 1, 3)])
 def test_anything_but_one_3d_volume_is_refused(tmp_path, shape):
     refused(saved(image_of(np.zeros(shape, dtype=np.int16)), tmp_path / "scan.nii"), f"is {len(shape)}-D with shape")

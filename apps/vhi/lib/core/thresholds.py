@@ -88,6 +88,11 @@ class Thresholds:
                 f"The thresholds {self.sensitive:g} (sensitive) and {self.conservative:g} (conservative) are not two finite, "
                 "rising values; redraw the normal-bone region."
             )
+        if self.sensitive <= 0:
+            raise NormalBoneError(
+                f"The sensitive threshold is {self.sensitive:g}, but tissue that gives signal lies above 0 in a magnitude image: "
+                "STIR's intensities look shifted by a constant, or it is no magnitude image. Pass it as the scanner stored it."
+            )
 
     @property
     def iqr(self) -> float:

@@ -30,7 +30,8 @@ class Frame:
     def get(self, keyword: str) -> Any:
         """The value of an attribute; None where it is absent or empty.
 
-        In Enhanced MR the frame's own functional groups come first, then those shared, then the top level.
+        In Enhanced MR the frame's own functional groups come first, then those shared, then the top level. A maker's own groups,
+        which may hold the attributes of an older header, do not count.
         """
         value = self._in_groups(keyword)
         if value is None and keyword in _OTHER_NAME:
@@ -53,7 +54,8 @@ class Frame:
             numbers = ()
         if len(numbers) != count or not all(abs(number) < 1e9 for number in numbers):
             problem = "is missing" if value is None else f"is {value}"
-            raise InputError(f"{self.path.name}: {keyword} {problem}; {count} numbers are needed there. Export the series again.")
+            needed = "one number is" if count == 1 else f"{count} numbers are"
+            raise InputError(f"{self.path.name}: {keyword} {problem}; {needed} needed there. Export the series again.")
         return numbers
 
     def text(self, keyword: str) -> str:
@@ -68,12 +70,18 @@ class Frame:
         return str(self.header.get("SOPClassUID", ""))
 
     @property
+    def syntax(self) -> str:
+        """UID of the transfer syntax; empty where the header came without its file."""
+        return str(getattr(self.header, "file_meta", {}).get("TransferSyntaxUID", ""))
+
+    @property
     def image_type(self) -> str:
         """ImageType, its values joined by a backslash; in Enhanced MR the frame's own FrameType."""
         return self.text("FrameType") or self.text("ImageType") if self.index is not None else self.text("ImageType")
 
     @cached_property
-    def _groups(self) -> tuple[Dataset, ...]:
+    def groups(self) -> tuple[Dataset, ...]:
+        """The functional groups of a frame of Enhanced MR, its own before those shared; none of another image."""
         if self.index is None:
             return ()
         own = self.header.get("PerFrameFunctionalGroupsSequence") or []
@@ -81,9 +89,9 @@ class Frame:
         return (*own[self.index : self.index + 1], *shared[:1])
 
     def _in_groups(self, keyword: str) -> Any:
-        for group in self._groups:
+        for group in self.groups:
             for element in group:
-                if element.VR == "SQ" and len(element.value) and keyword in element.value[0]:
+                if element.VR == "SQ" and not element.tag.is_private and len(element.value) and keyword in element.value[0]:
                     value = element.value[0][keyword].value
                     if value not in (None, ""):
                         return value
@@ -105,10 +113,15 @@ class Series:
 
     def number(self, keyword: str) -> float | None:
         """A numeric attribute of the first frame, None where it is absent or no number."""
-        try:
-            return float(self.first.get(keyword))
-        except (TypeError, ValueError):
-            return None
+        return number_of(self.first.get(keyword))
+
+
+def number_of(value: Any) -> float | None:
+    """The value of an attribute as a number; None where it is absent or no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def frames_of(path: Path, header: Dataset) -> Iterator[Frame]:

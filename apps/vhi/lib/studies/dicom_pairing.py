@@ -26,7 +26,7 @@ from .dicom_series import NotAScanError, SeriesInfo, grid_of, info_of, read_seri
 from .dicom_study import chosen_study, opened_study
 from .pairing_rules import PairingRules, RoleRule
 from .registration import LEAST_COVERAGE, coverage, on_grid_of, turn_between
-from .scan_pair import ScanPair, check_frame_of_reference, share_reference
+from .scan_pair import ScanPair, check_frame_of_reference, check_one_patient, share_reference
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))
@@ -140,6 +140,7 @@ def find_pair(
     t1ws, t1w_notes = _candidates("T1W", series, rules.t1w, t1w_uid)
     stir = _best_stir(stirs, t1ws, rules.stir)
     t1w = _best_t1w(t1ws, stir, rules.t1w)
+    check_one_patient(t1w.info, stir.info)
     return t1w, stir, (*stir_notes, *t1w_notes, *check_frame_of_reference(t1w.info, stir.info))
 
 
@@ -195,6 +196,11 @@ def _best_stir(stirs: list[SeriesCandidate], t1ws: list[SeriesCandidate], rule: 
 def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule) -> SeriesCandidate:
     others = [candidate for candidate in t1ws if candidate.series.uid != stir.series.uid]
     if not others:
+        if any(candidate.series.contrast != stir.series.contrast for candidate in t1ws):
+            raise InputError(
+                f"T1W and STIR are contrasts of one series, {stir.info.series_uid}, so that results could not say which is "
+                "meant; export them as two series, or pass the files of each with --t1w and --stir."
+            )
         raise InputError(f"The only series that fits T1W is the STIR series {stir.info}; {_CHOOSE.format(option='--t1w-series')}")
     sharing = [candidate for candidate in others if share_reference(candidate.info, stir.info)]
     if not sharing:

@@ -20,7 +20,8 @@ from ..core.volume import Grid, Volume
 from ..errors import InputError
 from .dicom_content import Content, find_series, series_of
 from .dicom_contrasts import contrast_for, no_scan
-from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series
+from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, number_of
+from .dicom_intensities import check_one_scale, rescaled
 from .dicom_voxels import read_stored
 from .pairing_rules import PairingRules, RoleRule
 
@@ -36,6 +37,10 @@ _SHARE_OF_PIXEL = 0.1
 _DIRECTION_TOLERANCE = 1e-3
 _RAS_OF_LPS = np.array([-1.0, -1.0, 1.0])
 _NO_AGENT = {"", "none", "no", "n/a", "0"}
+# echo and inversion times of one series differ by rounding only; repetition times where breathing or a pulse sets them
+_SHARE_OF_TIME = 0.1
+# JPEG and JPEG-LS that keep no exact values, whatever the header says
+_LOSSY_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
 _TILED = {"MOSAIC", "VFRAME", "MONTAGE", "TILED"}
 # what tells images at one place apart that are no contrasts, and what they are then
 _REPEATED_BY = {
@@ -77,6 +82,7 @@ class SeriesInfo:
     study_uid: str
     series_uid: str
     frame_of_reference_uid: str
+    patient_id: str = field(repr=False)
     number: int | None
     description: str
     image_type: str
@@ -151,7 +157,8 @@ def read_series(
     for k, frame in enumerate(stack.ordered):
         if frame.path not in stored:
             stored = {frame.path: read_stored(frame.path)}  # one file at a time; a multi-frame file is decoded once
-        data[:, :, k] = _rescaled(stored[frame.path][frame.index or 0], frame).T
+        data[:, :, k] = rescaled(stored[frame.path][frame.index or 0], frame).T
+    check_one_scale(stack.ordered, float(np.abs(data).max()), label)
     return Volume(data, stack.grid, label), info_of(series, stack, notes)
 
 
@@ -206,6 +213,7 @@ def info_of(series: Series, stack: _Stack | None = None, notes: tuple[str, ...] 
         study_uid=first.text("StudyInstanceUID"),
         series_uid=series.uid,
         frame_of_reference_uid=first.text("FrameOfReferenceUID"),
+        patient_id=first.text("PatientID").casefold(),
         number=None if number is None else int(number),
         description=first.text("SeriesDescription"),
         image_type=first.image_type,
@@ -231,6 +239,7 @@ class _Stack:
         self.series = series
         for frame in series.frames:
             self._check_kind(frame)
+        self._check_parts()
         first = series.first
         self.directions = self._directions(first)
         self.normal = np.cross(self.directions[0], self.directions[1])
@@ -280,9 +289,24 @@ class _Stack:
                 f"{self.name} has {count} slices, but its header speaks of {expected:g} images in the acquisition; slices may be "
                 "missing at an end of the stack. Check that the series is complete."
             )
-        if any(frame.text("LossyImageCompression") == "01" for frame in self.ordered):
+        if any(frame.text("LossyImageCompression") == "01" or frame.syntax in _LOSSY_SYNTAXES for frame in self.ordered):
             warnings.append(f"{self.name} was compressed with loss, so its intensities are not those that the scanner measured.")
         return tuple(warnings)
+
+    def _check_parts(self) -> None:
+        """No part of a multi-frame image that was divided into several files is missing (PS3.3, C.7.6.16.2.2)."""
+        divided = [frame for frame in self.series.frames if frame.text("ConcatenationUID")]
+        for uid in {frame.text("ConcatenationUID") for frame in divided}:
+            own = [frame for frame in divided if frame.text("ConcatenationUID") == uid]
+            there = {int(frame.floats("InConcatenationNumber", 1)[0]) for frame in own}
+            said = {int(number_of(frame.get("InConcatenationTotalNumber")) or 0) for frame in own}
+            count = max(there | said)
+            missing = ", ".join(str(part) for part in range(1, count + 1) if part not in there)
+            if missing:
+                raise InputError(
+                    f"{self.name}: {own[0].path.name} is a part of an image that was divided into {count} files, and of their "
+                    f"numbers {missing} is missing; export the whole series."
+                )
 
     def _check_kind(self, frame: Frame) -> None:
         file = frame.path.name
@@ -337,6 +361,18 @@ class _Stack:
                 raise InputError(
                     f"{self.name}: {own} and {other} of one series differ in {keyword} ({first.text(keyword)} and "
                     f"{frame.text(keyword)}); pass a series of equal slices."
+                )
+        patients = {frame.text("PatientID").casefold(), first.text("PatientID").casefold()} - {""}
+        if len(patients) > 1:
+            raise InputError(
+                f"{self.name}: {own} and {other} of one series are of different patients, say their headers (PatientID); pass a "
+                "series of one patient."
+            )
+        for keyword in ("EchoTime", "InversionTime"):
+            if not _same_time(frame, first, keyword):
+                raise InputError(
+                    f"{self.name}: {own} and {other} of one series differ in {keyword} ({first.text(keyword) or 'none'} and "
+                    f"{frame.text(keyword) or 'none'} ms), so they are of two contrasts; pass the files of one of them."
                 )
         if not (frame.get("Rows") and frame.get("Columns")):
             raise InputError(f"{self.name}: {other} does not say how many rows and columns it has; export the series again.")
@@ -409,6 +445,14 @@ def _same_spacing(one: Frame, other: Frame) -> bool:
     return bool((np.abs(spacing - rounded) * size <= _SHARE_OF_PIXEL * spacing).all())
 
 
+def _same_time(one: Frame, other: Frame, keyword: str) -> bool:
+    """Whether a time of the sequence is one in both but for rounding, or given in neither."""
+    first, second = (number_of(frame.get(keyword)) for frame in (one, other))
+    if first is None or second is None:
+        return first == second
+    return abs(first - second) <= _SHARE_OF_TIME * max(abs(first), abs(second))
+
+
 def _images_in_mosaic(frame: Frame) -> int:
     """How many slices a Siemens mosaic tiles, says its private header; 0 where it says nothing."""
     try:
@@ -416,42 +460,6 @@ def _images_in_mosaic(frame: Frame) -> int:
         return int(value) if isinstance(value, int) else int.from_bytes(bytes(value)[:2], "little")
     except (KeyError, TypeError, ValueError):
         return 0
-
-
-def _without_padding(stored: np.ndarray, frame: Frame) -> np.ndarray:
-    """Stored values in which pixels that pad the image to a rectangle are as dark as the darkest of the others; 0 where all pad.
-
-    PS3.3, C.7.5.1.1.2. Padding of 0 is left: it is dark already. So is a range that no pixel of this type can have.
-    """
-    try:
-        value, limit = int(frame.get("PixelPaddingValue")), frame.get("PixelPaddingRangeLimit")
-        low, high = sorted((value, int(limit) if limit else value))
-    except (TypeError, ValueError):
-        return stored
-    possible, every = np.iinfo(stored.dtype), 1 << 8 * stored.dtype.itemsize
-    # headers give it with the sign of the pixels or without
-    shift = next((n for n in (0, every, -every) if possible.min <= low + n and high + n <= possible.max), None)
-    if value == 0 or shift is None:
-        return stored
-    padding = (stored >= low + shift) & (stored <= high + shift)
-    if padding.all():
-        return np.zeros_like(stored)
-    return np.where(padding, stored[~padding].min(), stored) if padding.any() else stored
-
-
-def _rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:
-    slope = frame.floats("RescaleSlope", 1)[0] if frame.get("RescaleSlope") is not None else 1.0
-    intercept = frame.floats("RescaleIntercept", 1)[0] if frame.get("RescaleIntercept") is not None else 0.0
-    if slope <= 0:
-        raise InputError(
-            f"{frame.path.name}: RescaleSlope is {slope:g}, so intensities have no meaning; export the series again."
-        )
-    if frame.header.get("ModalityLUTSequence"):
-        raise InputError(
-            f"{frame.path.name} gives its intensities by a table (Modality LUT) in place of slope and intercept, which no MR "
-            "image has; export the original series."
-        )
-    return _without_padding(stored, frame).astype(np.float64) * slope + intercept
 
 
 def _label(source: Path | Sequence[Path] | Series, series: Series, name: str) -> str:

@@ -133,6 +133,11 @@ def values_of(cells: np.ndarray, header: Dataset, name: str) -> np.ndarray:
 
 
 def _cells(dataset: Dataset, path: Path) -> np.ndarray:
+    if dataset.get("FloatPixelData") or dataset.get("DoubleFloatPixelData"):
+        raise InputError(
+            f"{path.name} stores its voxels as floating-point numbers (FloatPixelData), which no MR image does; pass the "
+            "original series, with whole numbers."
+        )
     if not dataset.get("PixelData"):
         raise InputError(f"{path.name} holds no voxels: it is truncated or damaged. Export the series again.")
     shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
@@ -209,6 +214,9 @@ def _by_gdcm(dataset: Dataset) -> np.ndarray:
     import SimpleITK
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # the sentence of the caller says it all
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if count > 1:  # GDCM takes each fragment for a frame
+        dataset.PixelData = encapsulate(list(generate_frames(dataset.PixelData, number_of_frames=count)))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.dcm"
         dataset.preamble = bytes(128)

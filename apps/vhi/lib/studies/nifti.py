@@ -9,6 +9,7 @@ more than their header promises.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import re
@@ -31,6 +32,7 @@ from .nifti_library import HeaderDataError, WrapStructError, nib
 # about fields that say nothing of voxels or place; once, since `warnings.catch_warnings` would change what other threads are
 # warned of
 warnings.filterwarnings("ignore", module=r"nibabel\b")
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 _GZIP_MAGIC = b"\x1f\x8b"
 _SMALLEST_HEADER = 348
 _LONGEST_FIXED_HEADER = 540
@@ -342,6 +344,8 @@ def _scaled(stored: np.ndarray, header: nib.Nifti1Header, label: str) -> np.ndar
     """Intensities in float64, or whole numbers as stored. A slope of 0 or NaN means, as the standard says, values as stored."""
     try:
         slope, intercept = header.get_slope_inter()
+        if np.isinf(header["scl_slope"]):
+            raise HeaderDataError("scl_slope is infinite")
     except HeaderDataError as error:
         raise InputError(f"{label} has a damaged NIfTI header ({str(error).rstrip('.')}); export the file again.") from error
     if slope is None or (slope == 1 and not intercept):
@@ -429,6 +433,8 @@ def _parse(content: bytes, label: str, whole: bool = True) -> tuple[nib.Nifti1He
         offset, item = int(header.get_data_offset()), header.get_data_dtype().itemsize
         if any(int(n) < 1 for n in header.get_data_shape()):
             raise HeaderDataError(f"shape {header.get_data_shape()}")
+        if offset < kind.single_vox_offset:  # nibabel lets 0 pass, and reads the header as voxels
+            raise HeaderDataError(f"voxels from byte {offset}, where the header is")
     except (HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{label} has a damaged NIfTI header ({str(error).rstrip('.')}); export the file again.") from error
     shape = tuple(int(n) for n in header.get_data_shape())

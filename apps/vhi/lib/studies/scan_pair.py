@@ -52,6 +52,7 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     t1w_grid = t1w_volume.grid
     warnings: tuple[str, ...] = ()
     if t1w_info is not None and stir_info is not None:
+        check_one_patient(t1w_info, stir_info)
         warnings = check_frame_of_reference(t1w_info, stir_info)
     if t1w_info is not None or stir_info is not None:
         t1w_volume, more = on_grid_of(t1w_volume, stir_volume)
@@ -83,6 +84,20 @@ def share_reference(one: SeriesInfo, other: SeriesInfo) -> bool:
     if one.frame_of_reference_uid or other.frame_of_reference_uid:
         return one.frame_of_reference_uid == other.frame_of_reference_uid
     return bool(one.study_uid) and one.study_uid == other.study_uid
+
+
+def check_one_patient(t1w: SeriesInfo, stir: SeriesInfo) -> None:
+    """Refuse series whose headers give different patients' IDs, which the message does not repeat.
+
+    Raises
+    ------
+    InputError
+    """
+    if t1w.patient_id and stir.patient_id and t1w.patient_id != stir.patient_id:
+        raise InputError(
+            "T1W and STIR are of different patients, say their headers (PatientID); pass both series of one visit, or correct "
+            "the ID where it is one patient's."
+        )
 
 
 def check_frame_of_reference(t1w: SeriesInfo, stir: SeriesInfo) -> tuple[str, ...]:

@@ -1,0 +1,135 @@
+"""Intensities of DICOM slices from their stored values, and whether all slices of a series have one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from ..errors import InputError
+from .dicom_frames import Frame, number_of
+
+# intensities of one scale differ by rounding only; a hundredth would move a threshold
+_SHARE_OF_INTENSITY = 0.005
+# Philips: the factor of what is stored over what was measured, in the header or in a frame's private group
+_PHILIPS, _SLOPE = (0x2005, "Philips MR Imaging DD 001"), 0x0E
+_PHILIPS_GROUP = (0x2005, "Philips MR Imaging DD 005", 0x0F)
+
+
+def rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:
+    """The intensities of a slice, `(rows, columns)` float64 [scanner units], from its stored values.
+
+    Raises
+    ------
+    InputError
+        The header gives no slope and intercept that intensities could be.
+    """
+    slope, intercept = _rescaling(frame)
+    if slope <= 0:
+        raise InputError(
+            f"{frame.path.name}: RescaleSlope is {slope:g}, so intensities have no meaning; export the series again."
+        )
+    if frame.header.get("ModalityLUTSequence"):
+        raise InputError(
+            f"{frame.path.name} gives its intensities by a table (Modality LUT) in place of slope and intercept, which no MR "
+            "image has; export the original series."
+        )
+    return _without_padding(stored, frame).astype(np.float64) * slope + intercept
+
+
+def _without_padding(stored: np.ndarray, frame: Frame) -> np.ndarray:
+    """Stored values in which pixels that pad the image to a rectangle are as dark as the darkest of the others; 0 where all pad.
+
+    PS3.3, C.7.5.1.1.2. Padding of 0 is left: it is dark already. So is a range that no pixel of this type can have.
+    """
+    try:
+        value, limit = int(frame.get("PixelPaddingValue")), frame.get("PixelPaddingRangeLimit")
+        low, high = sorted((value, int(limit) if limit else value))
+    except (TypeError, ValueError):
+        return stored
+    possible, every = np.iinfo(stored.dtype), 1 << 8 * stored.dtype.itemsize
+    # headers give it with the sign of the pixels or without
+    shift = next((n for n in (0, every, -every) if possible.min <= low + n and high + n <= possible.max), None)
+    if value == 0 or shift is None:
+        return stored
+    padding = (stored >= low + shift) & (stored <= high + shift)
+    if padding.all():
+        return np.zeros_like(stored)
+    return np.where(padding, stored[~padding].min(), stored) if padding.any() else stored
+
+
+def check_one_scale(frames: Sequence[Frame], largest: float, name: str) -> None:
+    """Refuse a series whose slices, once rescaled, do not have one scale by what their headers say besides.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+    largest : float
+        The largest intensity of the series [scanner units].
+    name : str
+        What messages call the series.
+
+    Raises
+    ------
+    InputError
+
+    Notes
+    -----
+    RealWorldValueMappingSequence (PS3.3, C.7.6.16.2.11) maps stored values, and so does the scale of Philips' private group,
+    which Chenevert et al. 2014, Translational Oncology 7(1), describe. Either tells another story than slope and intercept of
+    the rescaling where it differs from slice to slice in another way.
+    """
+    for what, scale_of in (("RealWorldValueMappingSequence", _real_world), ("Philips' scale slope (2005,100E)", _by_philips)):
+        scales = [scale_of(frame) for frame in frames]
+        known = [scale for scale in scales if scale is not None]
+        if not known:
+            continue
+        slope, intercept = known[0]
+        off = max(abs((own - slope) * largest + more - intercept) for own, more in known)
+        if len(known) < len(frames) or off > _SHARE_OF_INTENSITY * abs(slope) * largest:
+            raise InputError(
+                f"{name}: its slices have different scales of intensity by {what}, so that one threshold cannot be right for "
+                "all of them; export the series again, with one scale."
+            )
+
+
+def _real_world(frame: Frame) -> tuple[float, float] | None:
+    """Slope and intercept from rescaled intensities to the values that a real world mapping gives; None where there is none."""
+    for place in (*frame.groups, frame.header):
+        for item in place.get("RealWorldValueMappingSequence") or ():
+            slope, intercept = number_of(item.get("RealWorldValueSlope")), number_of(item.get("RealWorldValueIntercept"))
+            if slope is not None and intercept is not None:
+                own, more = _rescaling(frame)
+                return slope / own, intercept - more * slope / own
+    return None
+
+
+def _by_philips(frame: Frame) -> tuple[float, float] | None:
+    """The same to the values that were measured, where a Philips scanner says how it came from these to what it displays."""
+    for place in (*(_private_group(group) for group in frame.groups[:1]), frame.header):
+        try:
+            block = place.private_block(*_PHILIPS)
+            slope = number_of(block[_SLOPE].value)
+        except KeyError:
+            continue
+        if slope:
+            own, _ = _rescaling(frame)
+            return 1 / (own * slope), 0.0
+    return None
+
+
+def _private_group(group: Dataset) -> Dataset:
+    try:
+        tag, creator, element = _PHILIPS_GROUP
+        item: Dataset = group.private_block(tag, creator)[element].value[0]
+    except (KeyError, IndexError, TypeError):
+        return Dataset()
+    return item
+
+
+def _rescaling(frame: Frame) -> tuple[float, float]:
+    """RescaleSlope and RescaleIntercept; 1 and 0 where there are none."""
+    slope = frame.floats("RescaleSlope", 1)[0] if frame.get("RescaleSlope") is not None else 1.0
+    intercept = frame.floats("RescaleIntercept", 1)[0] if frame.get("RescaleIntercept") is not None else 0.0
+    return slope, intercept
