@@ -238,7 +238,7 @@ def test_a_part_of_a_divided_image_may_not_be_missing(tmp_path):
 
 
 def scaled_by(how: str, image: Dataset, scale: float) -> None:
-    """What says that stored values were multiplied by `scale` beside the usual rescaling."""
+    """State in a header, beside the usual rescaling, that stored values were multiplied by `scale`."""
     if how == "real world":
         image.RealWorldValueMappingSequence = Sequence([Dataset()])
         image.RealWorldValueMappingSequence[0].RealWorldValueSlope = 1 / scale
