@@ -1,9 +1,10 @@
 #!/bin/sh
-# OpenVINO 2026.4.1 on Linux: processes that ask for one thread each all compute on the same core, whatever else is idle.
-# The CPU plugin binds the threads of its streams to cores (ENABLE_CPU_PINNING, on by default) and chooses them in each process from
-# the first one on, as if it were alone. So two programs that each set INFERENCE_NUM_THREADS and NUM_STREAMS to 1, as a pool of workers
-# with one core each does, take twice as long beside each other as one alone. `get_property` says that the threads are bound, not to
-# which cores. With ENABLE_CPU_PINNING False, or a process that may use its own core alone (taskset), each takes a core of its own.
+# OpenVINO 2026.4.1 on Linux: processes that ask for one thread each are all bound to the same core.
+# The CPU plugin binds the threads of its streams to cores while they compute (ENABLE_CPU_PINNING, on by default) and chooses them in each
+# process from the first one on, as if it were alone. Two programs that each set INFERENCE_NUM_THREADS and NUM_STREAMS to 1, as a pool
+# of workers with one core each does, then take turns on it while other cores are idle: here the networks of a scan took 0.60 s of the
+# clock in each of two such processes, and 0.31 s once ENABLE_CPU_PINNING was False. `get_property` says that threads are bound, not to
+# which cores.
 #
 # Expected was that threads are left to the system's scheduler, or are bound only where a process uses all cores.
 #

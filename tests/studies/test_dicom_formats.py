@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import struct
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
@@ -18,6 +20,7 @@ from compressed import CODERS, compress
 from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
+from lib.studies.dicom_content import series_of_headers
 from lib.studies.dicom_pairing import read_study
 from lib.studies.dicom_series import read_series
 from mrseries import enhanced_mr, mr_series
@@ -232,9 +235,22 @@ def test_a_part_of_a_divided_image_may_not_be_missing(tmp_path):
         written(own, tmp_path / f"part{part}.dcm")
     volume, _ = read_series(tmp_path, "STIR")
     np.testing.assert_array_equal(volume.data, scan("STIR").data[:, ::-1])
+    # of another contrast, a part is there all the same
+    phase = pydicom.dcmread(tmp_path / "part2.dcm")
+    kind = group(MRImageFrameTypeSequence={"FrameType": ["ORIGINAL", "PRIMARY", "P", "NONE"]})
+    for n, frame in enumerate(phase.PerFrameFunctionalGroupsSequence):
+        frame.update(kind)
+        frame.PlanePositionSequence = whole.PerFrameFunctionalGroupsSequence[n].PlanePositionSequence
+    assert all(
+        not series.incomplete for series in series_of_headers([(tmp_path / "1", part_of(tmp_path, 1)), (tmp_path / "2", phase)])
+    )
     (tmp_path / "part2.dcm").unlink()
-    with pytest.raises(InputError, match="divided into 2 files, and of their numbers 2 is missing"):
+    with pytest.raises(InputError, match="holds 1 of the 2 files that an image of it was divided into"):
         read_series(tmp_path, "STIR")
+
+
+def part_of(folder: Path, number: int) -> Dataset:
+    return pydicom.dcmread(folder / f"part{number}.dcm", stop_before_pixels=True)
 
 
 def scaled_by(how: str, image: Dataset, scale: float) -> None:
@@ -267,10 +283,20 @@ def test_a_multi_frame_image_may_divide_its_frames_into_fragments(tmp_path):
     made = enhanced("STIR")
     made.compress(JPEGLSLossless)
     frames = list(generate_frames(made.PixelData, number_of_frames=6))
-    for has_offsets in (True, False):
-        made.PixelData = encapsulate(frames, fragments_per_frame=2, has_bot=has_offsets)
+    of_one = encapsulate(frames)
+    first_offset_alone = of_one[:4] + struct.pack("<LL", 4, 0) + of_one[8 + 4 * 6 :]
+    for content in (
+        encapsulate(frames, fragments_per_frame=2),
+        encapsulate(frames, fragments_per_frame=2, has_bot=False),
+        of_one,
+        first_offset_alone,
+    ):
+        made.PixelData = content
         volume, _ = read_series(written(made, tmp_path / "all.dcm"), "STIR")
         np.testing.assert_array_equal(volume.data, unscaled("STIR"))
+    made.PixelData, made.ExtendedOffsetTable, made.ExtendedOffsetTableLengths = encapsulate_extended(frames)
+    volume, _ = read_series(written(made, tmp_path / "all.dcm"), "STIR")
+    np.testing.assert_array_equal(volume.data, unscaled("STIR"))
 
 
 def test_floating_point_voxels_are_refused_as_such(tmp_path):

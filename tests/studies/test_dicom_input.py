@@ -110,6 +110,27 @@ def test_a_slice_without_inversion_time_among_others_is_refused(study):
         read_series(study / "STIR", "STIR")
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"ScanningSequence": "SE"}, "ScanningSequence"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "WATER"]}, r"kind by ImageType \(none and water\)"),
+        ({"StudyInstanceUID": "1.2.3"}, "StudyInstanceUID"),
+        ({"EchoTime": None}, r"EchoTime \(50.* and none ms\)"),
+    ],
+)
+def test_a_slice_of_another_sequence_kind_or_study_is_refused(study, values, said):
+    changed(files_of(study / "STIR")[2], **values)
+    with pytest.raises(InputError, match=f"of one series differ in .*{said}"):
+        read_series(study / "STIR", "STIR")
+
+
+def test_no_inversion_may_be_written_as_0_or_left_out(study):
+    for n, file in enumerate(files_of(study / "T1W")):
+        changed(file, InversionTime="0" if n % 2 else None)
+    read_series(study / "T1W", "T1W")
+
+
 def test_times_may_differ_by_rounding_and_repetition_as_the_patient_breathes(study):
     for n, file in enumerate(files_of(study / "STIR")):
         changed(file, EchoTime=f"{50 + 0.01 * n}", RepetitionTime=f"{3000 + 400 * n}")

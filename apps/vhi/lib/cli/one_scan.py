@@ -54,7 +54,7 @@ def read_regions(case: BatchCase, pair: ScanPair) -> tuple[dict[str, Mask], tupl
     for role, (path, segment) in case.regions.items():
         masks[role], said = read_region(path, role, pair, segment, case.use_form)
         share = masks[role].voxels / masks[role].data.size
-        if share > 0.5 and masks[role].data[[0, 0, -1, -1], [0, -1, 0, -1]].all():
+        if share > 0.5 and masks[role].data[[0, 0, -1, -1], [0, -1, 0, -1]].any(axis=1).all():
             raise InputError(
                 f"{masks[role].name} covers {share:.0%} of the scan and all its corners: it is no {role}, or the mask is "
                 "inverted. Pass a mask that is true inside alone."

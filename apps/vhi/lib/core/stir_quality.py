@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .box import box_of
 from .caution import Caution
 from .contrast import Tissues, tissues
 from .disease_region import eroded
@@ -51,7 +50,7 @@ def stir_quality(t1w: Volume, stir: Volume, shown: Tissues | None = None) -> Sti
     anatomy, signal = t1w.data[::STEP, ::STEP].astype(np.float32), stir.data[::STEP, ::STEP]
     fat = _inner((anatomy > 0.9 * classes.fat) & (anatomy < 2.5 * classes.fat), 1)
     muscle = _inner((anatomy > 0.75 * classes.muscle) & (anatomy < 1.25 * classes.muscle), 1)
-    air = _air(anatomy) & (_shown(anatomy) | (signal == 0))
+    air = _air(anatomy)
     whole = float(np.median(signal[muscle])) if np.count_nonzero(muscle) >= FEWEST_PIXELS else float("nan")
     return StirQuality(
         _unevenness(signal, fat, muscle, _left_right_axis(t1w)),
@@ -81,13 +80,6 @@ def _air(anatomy: np.ndarray) -> np.ndarray:
     for k in range(body.shape[2]):
         body[..., k] = ndimage.binary_fill_holes(body[..., k])
     return _inner(np.pad(~body, ((2, 2), (2, 2), (0, 0)), constant_values=True), 2)[2:-2, 2:-2]
-
-
-def _shown(anatomy: np.ndarray) -> np.ndarray:
-    """The box that holds all signal of T1W: beyond it T1W may have been acquired in a smaller frame than STIR."""
-    shown = np.zeros(anatomy.shape, dtype=bool)
-    shown[box_of(anatomy > 0)] = True
-    return shown
 
 
 def _inner(mask: np.ndarray, pixels: int) -> np.ndarray:

@@ -24,6 +24,8 @@ from .register import SeriesPair, key_of
 # whatever they weigh: an answer may be in the middle of reading them
 NEVER_REMOVED = 8
 _INFO = "series.json"
+# raised when the same files are read to other volumes, or are refused: pairs that were read before are fetched again then
+_READER = 2
 _NOTED: dict[str, Kinds] = {"warnings": list, "bytes": NUMBER}
 log = logging.getLogger("vhi.pacs")
 
@@ -78,8 +80,8 @@ class SeriesCache:
             os.utime(folder / _INFO)
 
     def holds(self, folder: Path) -> bool:
-        """Whether a pair lies in a folder; one whose note is damaged is fetched again."""
-        return read_remakable(folder / _INFO, **_NOTED) is not None
+        """Whether a pair lies in a folder; one whose note is damaged, or that was read by other rules, is fetched again."""
+        return (read_remakable(folder / _INFO, **_NOTED) or {}).get("reader") == _READER
 
     def warnings(self, folder: Path) -> tuple[str, ...]:
         """Warnings about the series for the reader of a result."""
@@ -97,7 +99,7 @@ class SeriesCache:
                 self._remove(folder)
 
     def _download(self, series: Archived, folder: Path) -> None:
-        if folder.exists():  # damaged
+        if folder.exists():  # damaged, or read by other rules
             self._remove(folder)
         with result_folder(folder, ()) as staging:
             names: dict[Role, set[str]] = {}
@@ -112,7 +114,7 @@ class SeriesCache:
                     "receiving them. The study is looked at again."
                 )
             size = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
-            write_json(staging / _INFO, {"warnings": warnings, "bytes": size})
+            write_json(staging / _INFO, {"warnings": warnings, "bytes": size, "reader": _READER})
         self._shrink()
 
     def _shrink(self) -> None:

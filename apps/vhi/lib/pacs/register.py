@@ -16,7 +16,7 @@ from ..errors import OutputError
 from ..studies.pairing import ROLES, Archived, Role
 
 # raised when what is kept, or how it is found out, changes: everything is found out again then
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class LogConfig:
                 # their messages repeat requests
                 "uvicorn.access": {"level": "CRITICAL", "propagate": False},
                 "monailabel": {"level": "WARNING"},
-                # it warns of what other libraries import of it, at each start; it sets its level itself
+                # warnings alone, of what other libraries import of it, at each start; it sets its level itself
                 "pydicom": {"handlers": ["none"], "propagate": False},
             },
         }

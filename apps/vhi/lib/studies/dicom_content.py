@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from ..errors import InputError
 from .dicom_contrasts import contrasts_of
 from .dicom_files import dicom_among, read_header
-from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, frames_of
+from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, frames_of, number_of
 from .dicom_voxels import read_stored
 
 # modalities that images are accompanied by; they are no series to measure on
@@ -126,8 +126,29 @@ def series_of_headers(headers: Iterable[tuple[Path, Dataset]]) -> tuple[Series, 
         _check_whole(header, path)
         if header.Modality not in _NO_IMAGE:
             by_uid.setdefault(str(header.SeriesInstanceUID), []).extend(frames_of(path, header))
-    series = [contrast for uid, frames in by_uid.items() for contrast in contrasts_of(Series(uid, tuple(frames)))]
+    series = [
+        contrast
+        for uid, frames in by_uid.items()
+        for contrast in contrasts_of(Series(uid, tuple(frames), incomplete=_missing_part(frames)))
+    ]
     return tuple(sorted(series, key=lambda entry: (entry.number("SeriesNumber") or 0, entry.uid)))
+
+
+def _missing_part(frames: Sequence[Frame]) -> str:
+    """What is missing of an image that was divided into several files (PS3.3, C.7.6.16.2.2); empty where nothing is."""
+    parts: dict[str, set[int]] = {}
+    counts: dict[str, int] = {}
+    for frame in frames:
+        if uid := frame.text("ConcatenationUID"):
+            number, count = (number_of(frame.get(f"InConcatenation{what}")) or 0 for what in ("Number", "TotalNumber"))
+            parts.setdefault(uid, set()).add(int(number))
+            counts[uid] = max(counts.get(uid, 0), int(count))
+    for uid, there in parts.items():
+        # of the total number, which may be left out, or up to the last one that is there
+        count = max(counts[uid], max(there) - min(there) + 1)
+        if len(there) < count:
+            return f"holds {len(there)} of the {count} files that an image of it was divided into (concatenation)"
+    return ""
 
 
 def _is_directory(header: Dataset) -> bool:

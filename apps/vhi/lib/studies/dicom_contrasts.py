@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError
 from .dicom_frames import Frame, Series
@@ -112,7 +112,7 @@ def contrasts_of(series: Series) -> tuple[Series, ...]:
         return (series,)
     differing = [k for k in range(len(_CONTRAST)) if len({key[k] for key in groups}) > 1]
     return tuple(
-        Series(series.uid, tuple(frames), ", ".join(key[k] or "without" for k in differing))
+        replace(series, frames=tuple(frames), contrast=", ".join(key[k] or "without" for k in differing))
         for key, frames in sorted(groups.items())
     )
 

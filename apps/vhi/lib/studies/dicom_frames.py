@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,11 +102,15 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """All frames of one series, in no particular order; `contrast` says which ones where they are a part of the series."""
+    """All frames of one series, in no particular order; `contrast` says which ones where they are a part of the series.
+
+    `incomplete` says what is missing of an image that was divided into several files; empty where nothing is.
+    """
 
     uid: str
     frames: tuple[Frame, ...]
     contrast: str = ""
+    incomplete: str = ""
 
     @property
     def first(self) -> Frame:
@@ -117,11 +122,12 @@ class Series:
 
 
 def number_of(value: Any) -> float | None:
-    """The value of an attribute as a number; None where it is absent or no number."""
+    """The value of an attribute as a finite number; None where it is absent or something else."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def frames_of(path: Path, header: Dataset) -> Iterator[Frame]:

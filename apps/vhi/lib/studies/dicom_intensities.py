@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 
 from ..errors import InputError
 from .dicom_frames import Frame, number_of
@@ -78,54 +79,71 @@ def check_one_scale(frames: Sequence[Frame], largest: float, name: str) -> None:
     -----
     RealWorldValueMappingSequence (PS3.3, C.7.6.16.2.11) maps stored values, and so does the scale of Philips' private group,
     which Chenevert et al. 2014, Translational Oncology 7(1), describe. Either tells another story than slope and intercept of
-    the rescaling where it differs from slice to slice in another way.
+    the rescaling where it differs from slice to slice in another way. Mappings by tables are not compared, and slices that say
+    nothing count as the others do.
     """
-    for what, scale_of in (("RealWorldValueMappingSequence", _real_world), ("Philips' scale slope (2005,100E)", _by_philips)):
-        scales = [scale_of(frame) for frame in frames]
-        known = [scale for scale in scales if scale is not None]
-        if not known:
-            continue
-        slope, intercept = known[0]
-        off = max(abs((own - slope) * largest + more - intercept) for own, more in known)
-        if len(known) < len(frames) or off > _SHARE_OF_INTENSITY * abs(slope) * largest:
+    for what, scales_of in (("RealWorldValueMappingSequence", _real_world), ("Philips' scale slope (2005,100E)", _by_philips)):
+        said = [scales for frame in frames if (scales := scales_of(frame))]
+        # each mapping of several by its label; one that all slices share is enough
+        shared = set.intersection(*map(set, said)) if said else set()
+        if said and not any(_is_one([scales[label] for scales in said], largest) for label in shared):
             raise InputError(
                 f"{name}: its slices have different scales of intensity by {what}, so that one threshold cannot be right for "
                 "all of them; export the series again, with one scale."
             )
 
 
-def _real_world(frame: Frame) -> tuple[float, float] | None:
-    """Slope and intercept from rescaled intensities to the values that a real world mapping gives; None where there is none."""
+Scale = tuple[float, float]  # slope and intercept
+
+
+def _is_one(scales: Sequence[Scale], largest: float) -> bool:
+    slope, intercept = scales[0]
+    off = max(abs((own - slope) * largest + more - intercept) for own, more in scales)
+    return off <= _SHARE_OF_INTENSITY * abs(slope) * largest
+
+
+def _real_world(frame: Frame) -> dict[str, Scale]:
+    """From rescaled intensities to the values that real world mappings give, by their labels; empty where there are none."""
+    own, more = _rescaling(frame)
     for place in (*frame.groups, frame.header):
-        for item in place.get("RealWorldValueMappingSequence") or ():
+        scales = {}
+        for item in _items(place, "RealWorldValueMappingSequence"):
             slope, intercept = number_of(item.get("RealWorldValueSlope")), number_of(item.get("RealWorldValueIntercept"))
-            if slope is not None and intercept is not None:
-                own, more = _rescaling(frame)
-                return slope / own, intercept - more * slope / own
-    return None
+            if slope and intercept is not None:
+                scales[str(item.get("LUTLabel", ""))] = slope / own, intercept - more * slope / own
+        if scales:
+            return scales
+    return {}
 
 
-def _by_philips(frame: Frame) -> tuple[float, float] | None:
-    """The same to the values that were measured, where a Philips scanner says how it came from these to what it displays."""
-    for place in (*(_private_group(group) for group in frame.groups[:1]), frame.header):
+def _by_philips(frame: Frame) -> dict[str, Scale]:
+    """From rescaled intensities to the values that were measured, where a Philips scanner says how it came from these."""
+    groups = [item for group in frame.groups for item in _items(group, "UnassignedPerFrameConvertedAttributesSequence")]
+    groups += [item for group in frame.groups for item in _private_items(group)]
+    for place in (*groups, frame.header):
         try:
-            block = place.private_block(*_PHILIPS)
-            slope = number_of(block[_SLOPE].value)
+            slope = number_of(place.private_block(*_PHILIPS)[_SLOPE].value)
         except KeyError:
             continue
         if slope:
             own, _ = _rescaling(frame)
-            return 1 / (own * slope), 0.0
-    return None
+            return {"": (1 / (own * slope), 0.0)}
+    return {}
 
 
-def _private_group(group: Dataset) -> Dataset:
+def _items(place: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none where there is no such sequence."""
+    return [item for item in place.get(keyword) or () if isinstance(item, Dataset)]
+
+
+def _private_items(group: Dataset) -> list[Dataset]:
+    """The items of Philips' private group of a frame."""
+    tag, creator, element = _PHILIPS_GROUP
     try:
-        tag, creator, element = _PHILIPS_GROUP
-        item: Dataset = group.private_block(tag, creator)[element].value[0]
-    except (KeyError, IndexError, TypeError):
-        return Dataset()
-    return item
+        value = group.private_block(tag, creator)[element].value
+    except KeyError:
+        return []
+    return [item for item in value or () if isinstance(item, Dataset)] if isinstance(value, Sequence | DicomSequence) else []
 
 
 def _rescaling(frame: Frame) -> tuple[float, float]:

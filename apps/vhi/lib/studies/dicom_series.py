@@ -19,7 +19,7 @@ import numpy as np
 from ..core.volume import Grid, Volume
 from ..errors import InputError
 from .dicom_content import Content, find_series, series_of
-from .dicom_contrasts import contrast_for, no_scan
+from .dicom_contrasts import contrast_for, kinds_of, no_scan
 from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, number_of
 from .dicom_intensities import check_one_scale, rescaled
 from .dicom_voxels import read_stored
@@ -239,7 +239,8 @@ class _Stack:
         self.series = series
         for frame in series.frames:
             self._check_kind(frame)
-        self._check_parts()
+        if series.incomplete:
+            raise InputError(f"{name} {series.incomplete}; export the whole series.")
         first = series.first
         self.directions = self._directions(first)
         self.normal = np.cross(self.directions[0], self.directions[1])
@@ -293,21 +294,6 @@ class _Stack:
             warnings.append(f"{self.name} was compressed with loss, so its intensities are not those that the scanner measured.")
         return tuple(warnings)
 
-    def _check_parts(self) -> None:
-        """No part of a multi-frame image that was divided into several files is missing (PS3.3, C.7.6.16.2.2)."""
-        divided = [frame for frame in self.series.frames if frame.text("ConcatenationUID")]
-        for uid in {frame.text("ConcatenationUID") for frame in divided}:
-            own = [frame for frame in divided if frame.text("ConcatenationUID") == uid]
-            there = {int(frame.floats("InConcatenationNumber", 1)[0]) for frame in own}
-            said = {int(number_of(frame.get("InConcatenationTotalNumber")) or 0) for frame in own}
-            count = max(there | said)
-            missing = ", ".join(str(part) for part in range(1, count + 1) if part not in there)
-            if missing:
-                raise InputError(
-                    f"{self.name}: {own[0].path.name} is a part of an image that was divided into {count} files, and of their "
-                    f"numbers {missing} is missing; export the whole series."
-                )
-
     def _check_kind(self, frame: Frame) -> None:
         file = frame.path.name
         modality = frame.text("Modality")
@@ -356,7 +342,7 @@ class _Stack:
                 f"{self.name}: {own} and {other} of one series are oriented differently, as in a three-plane localiser; pass a "
                 "series of parallel slices."
             )
-        for keyword in ("Rows", "Columns", "PixelSpacing", "FrameOfReferenceUID"):
+        for keyword in ("Rows", "Columns", "PixelSpacing", "FrameOfReferenceUID", "StudyInstanceUID"):
             if frame.get(keyword) != first.get(keyword) and not (keyword == "PixelSpacing" and _same_spacing(frame, first)):
                 raise InputError(
                     f"{self.name}: {own} and {other} of one series differ in {keyword} ({first.text(keyword)} and "
@@ -368,12 +354,12 @@ class _Stack:
                 f"{self.name}: {own} and {other} of one series are of different patients, say their headers (PatientID); pass a "
                 "series of one patient."
             )
-        for keyword in ("EchoTime", "InversionTime"):
-            if not _same_time(frame, first, keyword):
-                raise InputError(
-                    f"{self.name}: {own} and {other} of one series differ in {keyword} ({first.text(keyword) or 'none'} and "
-                    f"{frame.text(keyword) or 'none'} ms), so they are of two contrasts; pass the files of one of them."
-                )
+        difference = _other_contrast(frame, first)
+        if difference:
+            raise InputError(
+                f"{self.name}: {own} and {other} of one series differ in {difference}, so they are of two contrasts; pass the "
+                "files of one of them."
+            )
         if not (frame.get("Rows") and frame.get("Columns")):
             raise InputError(f"{self.name}: {other} does not say how many rows and columns it has; export the series again.")
 
@@ -445,11 +431,26 @@ def _same_spacing(one: Frame, other: Frame) -> bool:
     return bool((np.abs(spacing - rounded) * size <= _SHARE_OF_PIXEL * spacing).all())
 
 
+def _other_contrast(frame: Frame, first: Frame) -> str:
+    """How a frame differs from the first of its series in what makes a contrast, in words; empty where it does not."""
+    kinds = [", ".join(kinds_of(one)) or "none" for one in (first, frame)]
+    if kinds[0] != kinds[1]:
+        return f"their kind by ImageType ({kinds[0]} and {kinds[1]})"
+    sequences = [set(one.text("ScanningSequence").split("\\")) - {""} for one in (first, frame)]
+    if all(sequences) and sequences[0] != sequences[1]:
+        return f"ScanningSequence ({first.text('ScanningSequence')} and {frame.text('ScanningSequence')})"
+    for keyword in ("EchoTime", "InversionTime"):
+        if not _same_time(frame, first, keyword):
+            return f"{keyword} ({first.text(keyword) or 'none'} and {frame.text(keyword) or 'none'} ms)"
+    return ""
+
+
 def _same_time(one: Frame, other: Frame, keyword: str) -> bool:
-    """Whether a time of the sequence is one in both but for rounding, or given in neither."""
-    first, second = (number_of(frame.get(keyword)) for frame in (one, other))
-    if first is None or second is None:
-        return first == second
+    """Whether a time of the sequence is one in both but for rounding, or given in neither; 0 is none."""
+    first, second = (number_of(frame.get(keyword)) or 0.0 for frame in (one, other))
+    if not first and not second:
+        times = [frame.text(keyword) for frame in (one, other)]
+        return times[0] == times[1] or all(number_of(time or 0) == 0 for time in times)
     return abs(first - second) <= _SHARE_OF_TIME * max(abs(first), abs(second))
 
 

@@ -10,11 +10,12 @@ import math
 import struct
 import tempfile
 from copy import copy
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate, generate_frames, parse_basic_offsets, parse_fragments
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, RLELossless
 
@@ -215,8 +216,12 @@ def _by_gdcm(dataset: Dataset) -> np.ndarray:
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # the sentence of the caller says it all
     count = int(dataset.get("NumberOfFrames") or 1)
-    if count > 1:  # GDCM takes each fragment for a frame
+    content = BytesIO(dataset.PixelData)
+    parse_basic_offsets(content)
+    if count > 1 and parse_fragments(content)[0] != count:  # GDCM takes each fragment for a frame
         dataset.PixelData = encapsulate(list(generate_frames(dataset.PixelData, number_of_frames=count)))
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):  # GDCM refuses them
+        dataset.pop(keyword, None)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.dcm"
         dataset.preamble = bytes(128)
