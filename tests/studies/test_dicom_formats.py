@@ -247,6 +247,12 @@ def test_a_part_of_a_divided_image_may_not_be_missing(tmp_path):
     (tmp_path / "part2.dcm").unlink()
     with pytest.raises(InputError, match="holds 1 of the 2 files that an image of it was divided into"):
         read_series(tmp_path, "STIR")
+    alone = pydicom.dcmread(tmp_path / "part1.dcm")
+    alone.InConcatenationNumber = 3
+    del alone.InConcatenationTotalNumber
+    written(alone, tmp_path / "part1.dcm")
+    with pytest.raises(InputError, match="holds 1 of the 3 files"):
+        read_series(tmp_path, "STIR")
 
 
 def part_of(folder: Path, number: int) -> Dataset:

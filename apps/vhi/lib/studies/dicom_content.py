@@ -144,8 +144,8 @@ def _missing_part(frames: Sequence[Frame]) -> str:
             parts.setdefault(uid, set()).add(int(number))
             counts[uid] = max(counts.get(uid, 0), int(count))
     for uid, there in parts.items():
-        # of the total number, which may be left out, or up to the last one that is there
-        count = max(counts[uid], max(there) - min(there) + 1)
+        # of the total number, which may be left out, or up to the last one that is there; they count from 1, with some from 0
+        count = max(counts[uid], max(there) - min(1, *there) + 1)
         if len(there) < count:
             return f"holds {len(there)} of the {count} files that an image of it was divided into (concatenation)"
     return ""
