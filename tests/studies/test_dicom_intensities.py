@@ -44,6 +44,15 @@ def philips(slope: object, vr: str = "FL", *, converted: bool = False) -> Frame:
     return Frame(Path("0001.dcm"), header, 0)
 
 
+def no_sequence() -> Frame:
+    """A slice that has numbers where sequences belong, in its header and in the private group."""
+    group, header = Dataset(), Dataset()
+    group.private_block(0x2005, "Philips MR Imaging DD 005", create=True).add_new(0x0F, "FL", 2.0)
+    header.PerFrameFunctionalGroupsSequence = Sequence([group])
+    header.add_new("RealWorldValueMappingSequence", "FL", 2.0)
+    return Frame(Path("0001.dcm"), header, 0)
+
+
 NOTHING = Frame(Path("0001.dcm"), Dataset())
 
 
@@ -62,6 +71,7 @@ NOTHING = Frame(Path("0001.dcm"), Dataset())
         [philips(2.0, converted=True)] * 2,
         [philips(b"abcd", "OB"), philips(2.0)],
         [Frame(Path("0001.dcm"), items({"RealWorldValueMappingSequence": Sequence()})[0]), mapped(("", 2, 0))],
+        [no_sequence(), mapped(("", 2, 0))],
     ],
 )
 def test_one_scale_is_read(frames):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -16,6 +17,8 @@ _SHARE_OF_INTENSITY = 0.005
 # Philips: the factor of what is stored over what was measured, in the header or in a frame's private group
 _PHILIPS, _SLOPE = (0x2005, "Philips MR Imaging DD 001"), 0x0E
 _PHILIPS_GROUP = (0x2005, "Philips MR Imaging DD 005", 0x0F)
+
+Scale = tuple[float, float]  # slope and intercept
 
 
 def rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:
@@ -93,9 +96,6 @@ def check_one_scale(frames: Sequence[Frame], largest: float, name: str) -> None:
             )
 
 
-Scale = tuple[float, float]  # slope and intercept
-
-
 def _is_one(scales: Sequence[Scale], largest: float) -> bool:
     slope, intercept = scales[0]
     off = max(abs((own - slope) * largest + more - intercept) for own, more in scales)
@@ -107,7 +107,7 @@ def _real_world(frame: Frame) -> dict[str, Scale]:
     own, more = _rescaling(frame)
     for place in (*frame.groups, frame.header):
         scales = {}
-        for item in _items(place, "RealWorldValueMappingSequence"):
+        for item in _items(place.get("RealWorldValueMappingSequence")):
             slope, intercept = number_of(item.get("RealWorldValueSlope")), number_of(item.get("RealWorldValueIntercept"))
             if slope and intercept is not None:
                 scales[str(item.get("LUTLabel", ""))] = slope / own, intercept - more * slope / own
@@ -118,9 +118,9 @@ def _real_world(frame: Frame) -> dict[str, Scale]:
 
 def _by_philips(frame: Frame) -> dict[str, Scale]:
     """From rescaled intensities to the values that were measured, where a Philips scanner says how it came from these."""
-    groups = [item for group in frame.groups for item in _items(group, "UnassignedPerFrameConvertedAttributesSequence")]
-    groups += [item for group in frame.groups for item in _private_items(group)]
-    for place in (*groups, frame.header):
+    kept = [group.get("UnassignedPerFrameConvertedAttributesSequence") for group in frame.groups]
+    kept += [_private_group(group) for group in frame.groups]
+    for place in (*(item for sequence in kept for item in _items(sequence)), frame.header):
         try:
             slope = number_of(place.private_block(*_PHILIPS)[_SLOPE].value)
         except KeyError:
@@ -131,19 +131,18 @@ def _by_philips(frame: Frame) -> dict[str, Scale]:
     return {}
 
 
-def _items(place: Dataset, keyword: str) -> list[Dataset]:
-    """The items of a sequence; none where there is no such sequence."""
-    return [item for item in place.get(keyword) or () if isinstance(item, Dataset)]
+def _items(sequence: Any) -> list[Dataset]:
+    """The items of what should be a sequence; none where it is something else, or absent."""
+    return list(sequence) if isinstance(sequence, DicomSequence) else []
 
 
-def _private_items(group: Dataset) -> list[Dataset]:
-    """The items of Philips' private group of a frame."""
+def _private_group(group: Dataset) -> Any:
+    """What Philips' private group of a frame holds; None where there is none."""
     tag, creator, element = _PHILIPS_GROUP
     try:
-        value = group.private_block(tag, creator)[element].value
+        return group.private_block(tag, creator)[element].value
     except KeyError:
-        return []
-    return [item for item in value or () if isinstance(item, Dataset)] if isinstance(value, Sequence | DicomSequence) else []
+        return None
 
 
 def _rescaling(frame: Frame) -> tuple[float, float]:

@@ -158,7 +158,7 @@ def read_series(
         if frame.path not in stored:
             stored = {frame.path: read_stored(frame.path)}  # one file at a time; a multi-frame file is decoded once
         data[:, :, k] = rescaled(stored[frame.path][frame.index or 0], frame).T
-    check_one_scale(stack.ordered, float(np.abs(data).max()), label)
+    check_one_scale(stack.ordered, max(float(data.max()), -float(data.min())), label)
     return Volume(data, stack.grid, label), info_of(series, stack, notes)
 
 
